@@ -1,0 +1,1 @@
+"""The core: the network between STFT and iSTFT."""

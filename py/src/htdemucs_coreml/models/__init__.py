@@ -1,0 +1,1 @@
+"""Models: architectures and where their weights come from."""

@@ -1,0 +1,176 @@
+"""Checkpoints: the weights of a model of the registry, read from a file that nobody has to trust.
+
+Upstream's reader imports whatever class the metadata names and calls it with the metadata's arguments
+(facebookresearch/demucs 4.1.0, ``demucs/hf.py``). Here the class has to be ``demucs.htdemucs.HTDemucs``, the arguments
+are only compared with the registry's, and nothing from the file is imported, called or unpickled.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from htdemucs_coreml.files import sha256_file
+from htdemucs_coreml.models.architecture import network_arguments, parameter_shapes
+from htdemucs_coreml.models.registry import ModelEntry
+from htdemucs_coreml.weights.safetensors_file import SafetensorsFile, WeightsError, read_safetensors
+
+ALLOWED_CLASS = "demucs.htdemucs.HTDemucs"
+
+# Arguments that change how a model is initialised or trained, but not what it computes.
+_TRAINING_ARGUMENTS = frozenset(
+    {"dconv_init", "emb_smooth", "rescale", "t_dropout", "t_lr", "t_weight_decay", "use_train_segment"}
+)
+_PICKLE_MAGICS = (b"PK\x03\x04", b"\x80")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Weights that fit a model.
+
+    Attributes
+    ----------
+    entry : ModelEntry
+        The model.
+    sources : tuple of str
+        Stems in the checkpoint's own order.
+    tensors : Mapping[str, Tensor]
+        Every parameter and buffer, float32.
+    sha256 : str
+        Hexadecimal sha256 over the canonical tensors, the same for every file form; see `canonical_sha256`.
+    """
+
+    entry: ModelEntry
+    sources: tuple[str, ...]
+    tensors: Mapping[str, torch.Tensor]
+    sha256: str
+
+
+def load_checkpoint(path: Path, entry: ModelEntry) -> Checkpoint:
+    """Read and check the weights of a model.
+
+    Parameters
+    ----------
+    path : Path
+        A safetensors file with a published file's metadata. For a model with published weights it has to be that file,
+        byte for byte.
+    entry : ModelEntry
+        The model that the file has to fit.
+
+    Raises
+    ------
+    WeightsError
+        If the file is another one, names another class, differs in architecture, lacks a tensor, has one too many, or
+        holds a value that is not finite.
+    """
+    _refuse_pickle(path)
+    if entry.weights is not None:
+        _require_digest(path, entry.weights.sha256)
+    file = read_safetensors(path)
+    arguments = _constructor_arguments(path, file)
+    _require_architecture(path, arguments, entry)
+    tensors = _float32_tensors(path, file, entry)
+    return Checkpoint(
+        entry=entry,
+        sources=entry.sources,
+        tensors={name: torch.from_numpy(tensor) for name, tensor in tensors.items()},
+        sha256=canonical_sha256(tensors),
+    )
+
+
+def canonical_sha256(tensors: Mapping[str, NDArray[np.float32]]) -> str:
+    """Digest of tensors that depends on names, shapes and float32 values, not on the file that held them.
+
+    For each tensor in order of its name: the name, its shape as decimal numbers joined by ``x``, each ended by a zero
+    byte, then the values as little-endian float32.
+    """
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name]
+        digest.update(f"{name}\0{'x'.join(map(str, tensor.shape))}\0".encode())
+        digest.update(np.ascontiguousarray(tensor, "<f4").tobytes())
+    return digest.hexdigest()
+
+
+def _refuse_pickle(path: Path) -> None:
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(4)
+    except OSError as error:
+        raise WeightsError(f"{path} cannot be read: {error.strerror}; give the path of a weights file") from error
+    if start.startswith(_PICKLE_MAGICS):
+        raise WeightsError(
+            f"{path} is a pickle, which could run code when it is read; give the model's safetensors file instead"
+        )
+
+
+def _require_digest(path: Path, expected: str) -> None:
+    actual = sha256_file(path)
+    if actual != expected:
+        raise WeightsError(
+            f"{path} has sha256 {actual}, but the published weights have {expected}; "
+            "get the file that the registry names"
+        )
+
+
+def _constructor_arguments(path: Path, file: SafetensorsFile) -> dict[str, object]:
+    metadata = file.metadata
+    name = metadata.get("klass")
+    if name != ALLOWED_CLASS:
+        raise WeightsError(f"{path} names the class {name!r}; only {ALLOWED_CLASS} is accepted")
+    if "structure" in metadata:
+        raise WeightsError(f"{path} holds a nested state, which could import code; only plain tensors are accepted")
+    try:
+        positional = json.loads(metadata.get("args", "[]"), object_hook=_fraction)
+        named = json.loads(metadata.get("kwargs", "{}"), object_hook=_fraction)
+    except (ValueError, RecursionError) as error:
+        raise WeightsError(f"{path} has metadata that is not valid JSON ({error})") from error
+    if not isinstance(positional, list) or not isinstance(named, dict) or len(positional) > 1:
+        raise WeightsError(f"{path} has metadata that gives no arguments of {ALLOWED_CLASS}")
+    return {**named, **({"sources": positional[0]} if positional else {})}
+
+
+def _fraction(table: dict[str, Any]) -> object:
+    if table.get("_type") != "fraction":
+        return table
+    match table:
+        case {"numerator": int(numerator), "denominator": int(denominator)} if denominator > 0:
+            return Fraction(numerator, denominator)
+        case _:
+            raise ValueError("a fraction lacks its numbers")
+
+
+def _require_architecture(path: Path, arguments: Mapping[str, object], entry: ModelEntry) -> None:
+    expected = network_arguments(entry)
+    if "sources" not in arguments:
+        raise WeightsError(f"{path} does not say which stems it separates; its metadata has no sources")
+    for name, value in arguments.items():
+        # Arguments that demucs 4.1.0 no longer knows are ignored, as upstream's reader ignores them.
+        if name in expected and name not in _TRAINING_ARGUMENTS and value != expected[name]:
+            raise WeightsError(
+                f"{path} holds another model than {entry.name}: its {name} is {value!r}, not {expected[name]!r}"
+            )
+
+
+def _float32_tensors(path: Path, file: SafetensorsFile, entry: ModelEntry) -> dict[str, NDArray[np.float32]]:
+    shapes = parameter_shapes(entry)
+    for name in sorted(shapes.keys() ^ file.tensors.keys()):
+        problem = "lacks" if name in shapes else "has an unknown tensor"
+        raise WeightsError(f"{path} does not fit {entry.name}: it {problem} {name}")
+    tensors = {}
+    for name, shape in shapes.items():
+        tensor = file.tensors[name]
+        if tensor.shape != shape:
+            raise WeightsError(f"{path} does not fit {entry.name}: {name} has shape {tensor.shape}, not {shape}")
+        values = tensor.astype(np.float32)
+        if not np.isfinite(values).all():
+            raise WeightsError(f"{path} holds values in {name} that are not finite; get it again from where it came")
+        tensors[name] = values
+    return tensors

@@ -1,0 +1,145 @@
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from demucs.hdemucs import HDemucs
+from demucs.htdemucs import HTDemucs
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from conftest import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY
+from htdemucs_coreml.core.contract import INPUT_NAMES, OUTPUT_NAMES, CoreContract
+from htdemucs_coreml.core.inner import InnerHTDemucs, ModelExtractionError, extract_inner_model
+from htdemucs_coreml.models.architecture import build_network, network_arguments
+from htdemucs_coreml.models.registry import find_model
+from htdemucs_coreml.signals import synthetic_song
+from htdemucs_coreml.weights.checkpoint import Checkpoint
+from htdemucs_coreml.weights.source import load_weights
+
+GOLDEN = Path(__file__).parents[3] / "goldens" / "core" / "fixture_11264.json"
+
+
+def joined(network: HTDemucs, core: nn.Module, mix: torch.Tensor) -> torch.Tensor:
+    """The core between demucs' own STFT and iSTFT."""
+    mixed = network._spec(mix)
+    outputs = core(mixed.real, mixed.imag, mix)
+    stems: torch.Tensor = network._ispec(torch.complex(outputs.stems_real, outputs.stems_imag), mix.shape[-1])
+    return torch.add(stems, outputs.stems_waveform)
+
+
+@pytest.fixture(scope="module")
+def fixture_network() -> HTDemucs:
+    entry = find_model("fixture")
+    return build_network(entry, load_weights(entry, None).tensors)
+
+
+@pytest.mark.parametrize("samples", [343_980, 441_000])
+def test_joined_with_upstreams_stft_it_is_bit_identical_to_upstream(fixture_network: HTDemucs, samples: int) -> None:
+    mix = torch.from_numpy(synthetic_song(samples))[None]
+    with torch.inference_mode():
+        expected = fixture_network(mix)
+        actual = joined(fixture_network, extract_inner_model(fixture_network, samples), mix)
+    assert torch.equal(actual, expected)
+
+
+@settings(max_examples=10, deadline=None)
+@given(samples=st.integers(SHORT_SEGMENT_SAMPLES, 4 * SHORT_SEGMENT_SAMPLES), seed=st.integers(0, 99))
+def test_it_is_bit_identical_at_every_length(small_checkpoint: Checkpoint, samples: int, seed: int) -> None:
+    network = build_network(SMALL_ENTRY, small_checkpoint.tensors)
+    mix = torch.randn(1, 2, samples, generator=torch.Generator().manual_seed(seed)) * 0.1
+    with torch.inference_mode():
+        assert torch.equal(joined(network, extract_inner_model(network, samples), mix), network(mix))
+
+
+def test_in_float64_it_agrees_with_the_golden_of_upstream() -> None:
+    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    entry = find_model("fixture")
+    checkpoint = load_weights(entry, None)
+    assert checkpoint.sha256 == golden["weights_sha256"]
+    network = build_network(entry, {name: tensor.double() for name, tensor in checkpoint.tensors.items()})
+    samples = golden["shape"][-1]
+    mix = torch.from_numpy(synthetic_song(samples)).double()[None]
+    stems = joined(network, extract_inner_model(network, samples), mix)
+    expected = torch.tensor(golden["values"], dtype=torch.float64)
+    assert list(stems.shape) == golden["shape"]
+    assert float(expected.std()) > 0.01
+    assert torch.allclose(stems.flatten()[:: golden["flat_stride"]], expected, rtol=1e-5, atol=1e-7)
+
+
+def test_outputs_have_the_contracts_names_and_shapes(small_network: HTDemucs) -> None:
+    core = extract_inner_model(small_network, SHORT_SEGMENT_SAMPLES)
+    inputs = {name: torch.zeros(shape) for name, shape in core.contract.input_shapes.items()}
+    outputs = core(**inputs)
+    assert tuple(inputs) == INPUT_NAMES
+    assert outputs._fields == OUTPUT_NAMES
+    assert {name: tuple(tensor.shape) for name, tensor in outputs._asdict().items()} == core.contract.output_shapes
+
+
+def test_frames_are_the_segment_divided_by_the_hop_rounded_up() -> None:
+    assert CoreContract(("a",), 441_000).frames == 431
+    assert CoreContract(("a",), 343_980).frames == 336
+    assert CoreContract(("a",), 1024).frames == 1
+
+
+def test_parameters_are_frozen_and_the_core_is_in_evaluation_mode(small_network: HTDemucs) -> None:
+    core = extract_inner_model(small_network, SHORT_SEGMENT_SAMPLES)
+    assert not any(parameter.requires_grad for parameter in core.parameters())
+    assert not any(module.training for module in core.modules())
+
+
+def test_the_graph_holds_no_stft_and_no_complex_numbers(small_network: HTDemucs) -> None:
+    core = extract_inner_model(small_network, SHORT_SEGMENT_SAMPLES)
+    examples = tuple(torch.zeros(shape) for shape in core.contract.input_shapes.values())
+    graph = str(torch.jit.trace(core, examples, check_trace=False).inlined_graph)
+    assert "aten::_convolution" in graph
+    for forbidden in ("stft", "fft", "Complex", "complex"):
+        assert forbidden not in graph
+
+
+def test_every_block_has_a_name_of_its_own(small_network: HTDemucs) -> None:
+    core = extract_inner_model(small_network, SHORT_SEGMENT_SAMPLES)
+    names = {name for name, _ in core.named_children()}
+    for branch in ("frequency", "time"):
+        expected = {f"{branch}_{kind}_{index}" for kind in ("encoder", "decoder") for index in range(4)}
+        assert expected | {f"{branch}_transformer_{index}" for index in range(3)} <= names
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("cac", False),
+        ("audio_channels", 1),
+        ("nfft", 2048),
+        ("samplerate", 48_000),
+        ("bottom_channels", 16),
+        ("freq_emb", 0),
+        ("t_emb", "scaled"),
+        ("t_weight_pos_embed", 0.5),
+        ("t_sin_random_shift", 10),
+        ("t_norm_in", False),
+        ("t_layers", 0),
+        ("multi_freqs", [0.5]),
+    ],
+)
+def test_an_architecture_that_the_core_does_not_implement_is_refused(option: str, value: object) -> None:
+    network = HTDemucs(**{**network_arguments(SMALL_ENTRY), option: value})
+    with pytest.raises(ModelExtractionError, match="a core is extracted only where"):
+        extract_inner_model(network, SHORT_SEGMENT_SAMPLES)
+
+
+def test_another_class_is_refused_by_its_name() -> None:
+    with pytest.raises(ModelExtractionError, match="HDemucs"):
+        extract_inner_model(HDemucs(["a"], channels=4, depth=4, nfft=512), SHORT_SEGMENT_SAMPLES)
+
+
+def test_a_segment_shorter_than_a_window_is_refused(small_network: HTDemucs) -> None:
+    with pytest.raises(ModelExtractionError, match="4095 samples"):
+        extract_inner_model(small_network, 4095)
+
+
+def test_extraction_shares_the_networks_weights(small_network: HTDemucs) -> None:
+    core = extract_inner_model(small_network, SHORT_SEGMENT_SAMPLES)
+    assert isinstance(core, InnerHTDemucs)
+    assert core.get_parameter("time_encoder_0.conv.weight") is small_network.get_parameter("tencoder.0.conv.weight")

@@ -1,0 +1,167 @@
+import json
+import pickle
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from demucs.hf import load_safetensors_model
+from numpy.typing import NDArray
+
+from conftest import SMALL_ENTRY
+from htdemucs_coreml.files import sha256_file
+from htdemucs_coreml.models.registry import PublishedWeights, find_model
+from htdemucs_coreml.weights.checkpoint import canonical_sha256, load_checkpoint
+from htdemucs_coreml.weights.fixture import fixture_tensors, write_fixture_weights
+from htdemucs_coreml.weights.safetensors_file import WeightsError, read_safetensors, write_safetensors
+from htdemucs_coreml.weights.source import load_weights
+
+Tensors = dict[str, NDArray[Any]]
+Change = Callable[[Tensors, dict[str, str]], None]
+
+
+@pytest.fixture
+def weights_file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.safetensors"
+    write_fixture_weights(path, SMALL_ENTRY)
+    return path
+
+
+def rewritten(path: Path, change: Change) -> Path:
+    file = read_safetensors(path)
+    tensors, metadata = dict(file.tensors), dict(file.metadata)
+    change(tensors, metadata)
+    changed = path.with_name("changed.safetensors")
+    write_safetensors(changed, tensors, metadata)
+    return changed
+
+
+def set_argument(name: str, value: object) -> Change:
+    def change(_: Tensors, metadata: dict[str, str]) -> None:
+        metadata["kwargs"] = json.dumps({**json.loads(metadata["kwargs"]), name: value})
+
+    return change
+
+
+def set_metadata(name: str, value: str) -> Change:
+    return lambda _, metadata: metadata.update({name: value})
+
+
+def set_tensor(name: str, tensor: NDArray[Any]) -> Change:
+    return lambda tensors, _: tensors.update({name: tensor})
+
+
+def test_upstreams_own_reader_loads_the_same_weights(weights_file: Path) -> None:
+    upstream = load_safetensors_model(weights_file).state_dict()
+    ours = load_checkpoint(weights_file, SMALL_ENTRY)
+    assert upstream.keys() == ours.tensors.keys()
+    assert all(torch.equal(upstream[name], tensor) for name, tensor in ours.tensors.items())
+    assert ours.sources == SMALL_ENTRY.sources
+
+
+def test_weights_from_a_file_and_from_arithmetic_have_the_same_digest(tmp_path: Path) -> None:
+    entry = find_model("fixture")
+    write_fixture_weights(tmp_path / "f.safetensors", entry)
+    assert load_weights(entry, tmp_path / "f.safetensors").sha256 == load_weights(entry, None).sha256
+
+
+def test_the_digest_does_not_depend_on_byte_order_or_order_of_names() -> None:
+    tensors = {"b": np.array([1.5, 2], ">f4"), "a": np.array([[3]], "<f4")}
+    native = {name: tensor.astype(np.float32) for name, tensor in sorted(tensors.items())}
+    assert canonical_sha256(tensors) == canonical_sha256(native)
+
+
+@pytest.mark.parametrize("change", [{"a": [[1.0, 2.0]]}, {"b": [1.0, 2.0]}, {"a": [1.0, 2.0, 0.0]}, {"a": [1.0, -2.0]}])
+def test_the_digest_depends_on_names_shapes_and_values(change: dict[str, Any]) -> None:
+    before = canonical_sha256({"a": np.array([1, 2], np.float32)})
+    assert canonical_sha256({name: np.array(value, np.float32) for name, value in change.items()}) != before
+
+
+@pytest.mark.parametrize(
+    ("message", "change"),
+    [
+        ("names the class 'os.system'", set_metadata("klass", "os.system")),
+        ("names the class None", lambda _, metadata: metadata.pop("klass")),
+        ("nested state", set_metadata("structure", "{}")),
+        ("not valid JSON", set_metadata("kwargs", "{")),
+        ("not valid JSON", set_metadata("kwargs", '{"segment": {"_type": "fraction", "numerator": 1}}')),
+        ("gives no arguments", set_metadata("kwargs", "[]")),
+        ("gives no arguments", set_metadata("args", "[1, 2]")),
+        ("its channels is 48, not 8", set_argument("channels", 48)),
+        ("its sources is", set_argument("sources", ["drums", "bass", "vocals", "other", "guitar", "piano"])),
+        ("no sources", set_metadata("kwargs", "{}")),
+        ("lacks encoder.0.conv.bias", lambda tensors, _: tensors.pop("encoder.0.conv.bias")),
+        ("unknown tensor extra", set_tensor("extra", np.zeros(1, np.float16))),
+        ("encoder.0.conv.bias has shape", set_tensor("encoder.0.conv.bias", np.zeros((8, 1), np.float16))),
+        ("not finite", set_tensor("encoder.0.conv.bias", np.full(8, np.nan, np.float16))),
+        ("not finite", set_tensor("encoder.0.conv.bias", np.full(8, np.inf, np.float32))),
+    ],
+)
+def test_a_file_that_does_not_fit_is_refused_with_the_reason(weights_file: Path, message: str, change: Change) -> None:
+    with pytest.raises(WeightsError, match=message):
+        load_checkpoint(rewritten(weights_file, change), SMALL_ENTRY)
+
+
+@pytest.mark.parametrize(("name", "value"), [("t_dropout", 0.02), ("rescale", 0.5), ("an_argument_of_old_versions", 1)])
+def test_arguments_that_do_not_change_the_computation_may_differ(weights_file: Path, name: str, value: object) -> None:
+    load_checkpoint(rewritten(weights_file, set_argument(name, value)), SMALL_ENTRY)
+
+
+class RunsCode:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
+        return Path.touch, (self.marker,)
+
+
+@pytest.mark.parametrize("dump", [pickle.dump, torch.save])
+def test_a_pickle_is_refused_and_its_code_never_runs(tmp_path: Path, dump: Callable[..., None]) -> None:
+    marker, path = tmp_path / "ran", tmp_path / "model.th"
+    with path.open("wb") as stream:
+        dump({"klass": RunsCode(marker)}, stream)
+    with pytest.raises(WeightsError, match="is a pickle"):
+        load_checkpoint(path, SMALL_ENTRY)
+    assert not marker.exists()
+
+
+def test_published_weights_have_to_be_the_published_file(weights_file: Path) -> None:
+    published = PublishedWeights("f", weights_file.stat().st_size, sha256_file(weights_file), "", "")
+    entry = replace(SMALL_ENTRY, weights=published)
+    load_checkpoint(weights_file, entry)
+    content = bytearray(weights_file.read_bytes())
+    content[-1] ^= 1
+    weights_file.write_bytes(content)
+    with pytest.raises(WeightsError, match="but the published weights have"):
+        load_checkpoint(weights_file, entry)
+
+
+def test_published_weights_are_never_replaced_by_generated_ones() -> None:
+    with pytest.raises(WeightsError, match=r"needs its published weights: get https://.*5c90dfd2\.safetensors"):
+        load_weights(find_model("htdemucs_6s"), None)
+
+
+def test_fixture_weights_are_not_taken_for_published_ones(weights_file: Path) -> None:
+    with pytest.raises(WeightsError, match="but the published weights have"):
+        load_checkpoint(weights_file, find_model("htdemucs_6s"))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match="cannot be read: No such file"):
+        load_checkpoint(tmp_path / "nowhere.safetensors", SMALL_ENTRY)
+
+
+def test_fractions_survive_the_metadata(weights_file: Path) -> None:
+    kwargs = json.loads(read_safetensors(weights_file).metadata["kwargs"])
+    assert kwargs["segment"] == {"_type": "fraction", "numerator": 39, "denominator": 5}
+    assert SMALL_ENTRY.training_segment == Fraction(39, 5)
+
+
+def test_every_tensor_of_the_file_is_float16(weights_file: Path) -> None:
+    tensors = read_safetensors(weights_file).tensors
+    assert {tensor.dtype for tensor in tensors.values()} == {np.dtype("<f2")}
+    assert tensors.keys() == fixture_tensors(SMALL_ENTRY).keys()
