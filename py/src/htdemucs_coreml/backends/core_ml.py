@@ -1,0 +1,63 @@
+"""A package run by Core ML itself; macOS only."""
+
+import platform
+from pathlib import Path
+
+import coremltools
+import numpy as np
+import torch
+from torch import Tensor
+
+from htdemucs_coreml.backends.base import BackendError
+from htdemucs_coreml.backends.shapes import require_inputs
+from htdemucs_coreml.core.contract import OUTPUT_NAMES, CoreContract, CoreOutputs
+from htdemucs_coreml.package.metadata import PackageMetadata
+from htdemucs_coreml.package.reader import read_package
+
+
+class CoreMLBackend:
+    """Predicts with Core ML on the CPU and GPU, the source design's first phase.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.mlpackage``.
+
+    Raises
+    ------
+    BackendError
+        On another system than macOS.
+    PackageError
+        If the package is damaged.
+    """
+
+    def __init__(self, path: Path) -> None:
+        if platform.system() != "Darwin":
+            raise BackendError("Core ML predicts on macOS only; use --backend interpreter here")
+        self.metadata: PackageMetadata = read_package(path).metadata
+        self._model = coremltools.models.MLModel(str(path), compute_units=coremltools.ComputeUnit.CPU_AND_GPU)
+
+    @property
+    def contract(self) -> CoreContract:
+        """Stems and segment length, from the package's metadata."""
+        return self.metadata.contract
+
+    def predict(self, spectrogram_real: Tensor, spectrogram_imag: Tensor, waveform: Tensor) -> CoreOutputs:
+        """Predict one segment.
+
+        Raises
+        ------
+        BackendError
+            If an input has another shape or type, or Core ML fails.
+        """
+        inputs = {
+            "spectrogram_real": spectrogram_real,
+            "spectrogram_imag": spectrogram_imag,
+            "waveform": waveform,
+        }
+        require_inputs(self.contract, inputs)
+        try:
+            outputs = self._model.predict({name: tensor.numpy() for name, tensor in inputs.items()})
+        except RuntimeError as error:
+            raise BackendError(f"Core ML failed to predict: {error}") from error
+        return CoreOutputs(*(torch.from_numpy(np.ascontiguousarray(outputs[name])) for name in OUTPUT_NAMES))

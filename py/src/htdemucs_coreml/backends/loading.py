@@ -1,0 +1,87 @@
+"""Choosing a backend by its name, and finding the package or the weights that it runs."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from htdemucs_coreml.backends.base import BackendError, CoreBackend
+from htdemucs_coreml.convert.variants import variants
+from htdemucs_coreml.models.registry import find_model
+from htdemucs_coreml.package.reader import read_package
+
+BACKEND_NAMES = ("interpreter", "torch", "coreml")
+PACKAGES_VARIABLE = "HTDEMUCS_COREML_PACKAGES"
+
+Segment = Literal["10s", "7.8s"]
+_VARIANT_OF_SEGMENT: dict[Segment, str] = {"10s": "float32", "7.8s": "float32-7_8s"}
+_DEFAULT_SEGMENT: Segment = "10s"
+
+
+def load_backend(
+    name: str, *, model: str | None, package: Path | None, weights: Path | None, segment: Segment | None
+) -> CoreBackend:
+    """Load a backend.
+
+    Parameters
+    ----------
+    name : str
+        One of `BACKEND_NAMES`.
+    model : str or None
+        A model of the registry; its package is looked for in the folder that HTDEMUCS_COREML_PACKAGES names.
+    package : Path or None
+        A package, in place of `model`. With PyTorch, which model and segment it was made for.
+    weights : Path or None
+        Weights for PyTorch.
+    segment : "10s", "7.8s" or None
+        Which segment a model's package or core has; None is 10 s, or the package's own.
+
+    Raises
+    ------
+    HTDemucsCoreMLError
+        If the backend is unknown or what it needs is missing or does not fit.
+    """
+    match name:
+        case "torch":
+            return _torch_backend(model, package, weights, segment)
+        case "interpreter":
+            from htdemucs_coreml.backends.interpreted import InterpreterBackend
+
+            return InterpreterBackend(package or find_package(model, segment))
+        case "coreml":
+            from htdemucs_coreml.backends.core_ml import CoreMLBackend
+
+            return CoreMLBackend(package or find_package(model, segment))
+        case _:
+            raise BackendError(f"there is no backend {name!r}; choose one of {', '.join(BACKEND_NAMES)}")
+
+
+def find_package(model: str | None, segment: Segment | None) -> Path:
+    """The package of a model among those that were built beside this installation.
+
+    Raises
+    ------
+    BackendError
+        If there is none; the message says how to make one.
+    """
+    entry = find_model(model or "fixture")
+    variant = _VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT]
+    file = f"{entry.name}.{variant}.mlpackage"
+    folder = os.environ.get(PACKAGES_VARIABLE)
+    if folder is not None and (Path(folder) / file).is_dir():
+        return (Path(folder) / file).resolve()
+    raise BackendError(
+        f"no package of {entry.name} is at hand: make one with `htdemucs-coreml convert --model {entry.name} "
+        f"--variant {variant} -o {file}` and give it with --package {file}"
+    )
+
+
+def _torch_backend(
+    model: str | None, package: Path | None, weights: Path | None, segment: Segment | None
+) -> CoreBackend:
+    from htdemucs_coreml.backends.pytorch import TorchBackend
+
+    if package is not None:
+        metadata = read_package(package).metadata
+        return TorchBackend.load(find_model(metadata.model), weights, metadata.segment_samples)
+    samples = variants()[_VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT]].segment_samples
+    return TorchBackend.load(find_model(model or "fixture"), weights, samples)

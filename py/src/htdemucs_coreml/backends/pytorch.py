@@ -1,0 +1,63 @@
+"""The core in PyTorch, with upstream's own operations: the reference that packages are compared with."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from htdemucs_coreml.backends.shapes import require_inputs
+from htdemucs_coreml.core.contract import CoreContract, CoreOutputs
+from htdemucs_coreml.core.inner import extract_inner_model
+from htdemucs_coreml.models.architecture import build_network
+from htdemucs_coreml.models.registry import ModelEntry
+from htdemucs_coreml.weights.checkpoint import Checkpoint
+from htdemucs_coreml.weights.source import load_weights
+
+
+class TorchBackend:
+    """Runs the extracted core, without rewrites, on the CPU.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The model's weights.
+    segment_samples : int
+        Length of a segment.
+    """
+
+    def __init__(self, checkpoint: Checkpoint, segment_samples: int) -> None:
+        self._core = extract_inner_model(build_network(checkpoint.entry, checkpoint.tensors), segment_samples)
+
+    @classmethod
+    def load(cls, entry: ModelEntry, weights: Path | None, segment_samples: int) -> "TorchBackend":
+        """Load a model of the registry.
+
+        Raises
+        ------
+        WeightsError, ModelExtractionError
+            If the weights are missing or do not fit.
+        """
+        return cls(load_weights(entry, weights), segment_samples)
+
+    @property
+    def contract(self) -> CoreContract:
+        """Stems and segment length."""
+        return self._core.contract
+
+    def predict(self, spectrogram_real: Tensor, spectrogram_imag: Tensor, waveform: Tensor) -> CoreOutputs:
+        """Run the core on one segment.
+
+        Raises
+        ------
+        BackendError
+            If an input has another shape or type.
+        """
+        inputs = {
+            "spectrogram_real": spectrogram_real,
+            "spectrogram_imag": spectrogram_imag,
+            "waveform": waveform,
+        }
+        require_inputs(self.contract, inputs)
+        with torch.inference_mode():
+            outputs: CoreOutputs = self._core(**inputs)
+        return outputs

@@ -1,0 +1,1 @@
+"""Conversion of the core to a Core ML program."""

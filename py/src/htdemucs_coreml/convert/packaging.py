@@ -1,0 +1,58 @@
+"""From weights to a canonical package, in one call."""
+
+from pathlib import Path
+
+from htdemucs_coreml.convert.program import convert_core
+from htdemucs_coreml.convert.variants import Variant
+from htdemucs_coreml.core.contract import HOP_LENGTH, N_FFT, SAMPLE_RATE_HZ
+from htdemucs_coreml.core.inner import extract_inner_model
+from htdemucs_coreml.core.rewrites import rewritten
+from htdemucs_coreml.models.architecture import build_network
+from htdemucs_coreml.package.canonical import canonical_model, sha256_bytes, write_package
+from htdemucs_coreml.package.metadata import PackageMetadata
+from htdemucs_coreml.weights.checkpoint import Checkpoint
+
+_LICENCE_OF_GENERATED_WEIGHTS = "MIT"
+
+
+def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -> PackageMetadata:
+    """Convert a model to a package.
+
+    Parameters
+    ----------
+    checkpoint : Checkpoint
+        The model's weights.
+    variant : Variant
+        Precision and segment length.
+    output : Path
+        The ``.mlpackage`` to write, whole or not at all.
+
+    Returns
+    -------
+    PackageMetadata
+        What the package says of itself.
+
+    Raises
+    ------
+    ModelExtractionError, ConversionError
+        If the model cannot be extracted or converted.
+    OSError
+        If the package cannot be written.
+    """
+    entry = checkpoint.entry
+    core = extract_inner_model(build_network(entry, checkpoint.tensors), variant.segment_samples)
+    program = convert_core(rewritten(core))
+    metadata = PackageMetadata(
+        model=entry.name,
+        variant=variant.name,
+        sources=checkpoint.sources,
+        sample_rate=SAMPLE_RATE_HZ,
+        segment_samples=variant.segment_samples,
+        n_fft=N_FFT,
+        hop_length=HOP_LENGTH,
+        weights_sha256=checkpoint.sha256,
+        weight_bin_sha256=sha256_bytes(program.weight_bin),
+    )
+    licence = _LICENCE_OF_GENERATED_WEIGHTS if entry.weights is None else entry.weights.licence
+    write_package(output, canonical_model(program.model, metadata, entry.summary, licence), program.weight_bin)
+    return metadata

@@ -1,0 +1,55 @@
+"""Variants of a package: data in ``variants.toml`` beside this file."""
+
+import functools
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from types import MappingProxyType
+from typing import Literal
+
+from htdemucs_coreml.errors import HTDemucsCoreMLError
+
+
+class UnknownVariantError(HTDemucsCoreMLError):
+    """A name is not among the variants."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to convert a model.
+
+    Attributes
+    ----------
+    name : str
+        The table's key, with the suffix ``-7_8s`` for the short segment.
+    segment_samples : int
+        Length of one network input in samples at 44,100 Hz.
+    precision : str
+        Compute precision of the program.
+    """
+
+    name: str
+    segment_samples: int
+    precision: Literal["float32"]
+
+
+@functools.cache
+def variants() -> Mapping[str, Variant]:
+    """Every variant by its name."""
+    table = tomllib.loads(resources.files(__package__).joinpath("variants.toml").read_text(encoding="utf-8"))
+    return MappingProxyType({name: Variant(name=name, **fields) for name, fields in table.items()})
+
+
+def find_variant(name: str) -> Variant:
+    """Look a variant up by its name.
+
+    Raises
+    ------
+    UnknownVariantError
+        If there is no such variant; the message lists those that there are.
+    """
+    variant = variants().get(name)
+    if variant is None:
+        raise UnknownVariantError(f"there is no variant {name!r}; choose one of {', '.join(variants())}")
+    return variant

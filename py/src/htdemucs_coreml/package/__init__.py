@@ -1,0 +1,1 @@
+"""Core ML packages: written canonically, read strictly, compared with the lock."""

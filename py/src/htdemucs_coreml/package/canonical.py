@@ -1,0 +1,109 @@
+"""The canonical form of a package: its bytes depend on the model, the variant and the locked dependencies alone.
+
+coremltools leaves the clock, the time zone, random identifiers, the PyTorch build and, through the order of protobuf
+maps, the layout of the address space in a package. Here they are fixed or left out.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from coremltools.proto import MIL_pb2, Model_pb2
+
+from htdemucs_coreml.files import atomic_directory
+from htdemucs_coreml.package.layout import FILE_MODE, FOLDER_MODE, MANIFEST, MODEL, WEIGHT_BIN, manifest
+from htdemucs_coreml.package.metadata import PackageMetadata
+
+_BUILD_INFO = "buildInfo"
+_DESCRIPTIONS: Mapping[str, str] = {
+    "spectrogram_real": "Real part of the mix's STFT: channel, bin, frame; n_fft 4096, hop 1024, Hann, scaled by 1/64",
+    "spectrogram_imag": "Imaginary part of the mix's STFT",
+    "waveform": "The mix: channel, sample at 44,100 Hz, full scale 1.0",
+    "stems_real": "Real part of each stem's STFT: stem in the order of the metadata's sources, channel, bin, frame",
+    "stems_imag": "Imaginary part of each stem's STFT",
+    "stems_waveform": "What is added to the inverse STFT of each stem: stem, channel, sample",
+}
+
+
+def canonical_model(model: Model_pb2.Model, metadata: PackageMetadata, summary: str, licence: str) -> Model_pb2.Model:
+    """A copy of a converted model with the project's metadata and nothing that varies between builds.
+
+    Parameters
+    ----------
+    model : Model_pb2.Model
+        As coremltools gives it.
+    metadata : PackageMetadata
+        What the package says of itself.
+    summary, licence : str
+        Short description and licence, as Xcode shows them.
+    """
+    canonical = Model_pb2.Model()
+    canonical.CopyFrom(model)
+    description = canonical.description
+    for feature in (*description.input, *description.output):
+        feature.shortDescription = _DESCRIPTIONS[feature.name]
+    description.metadata.shortDescription = summary
+    description.metadata.license = licence
+    strings = description.metadata.userDefined
+    strings.clear()
+    for key, value in metadata.to_strings().items():
+        strings[key] = value
+    canonical.mlProgram.attributes[_BUILD_INFO].CopyFrom(_build_info())
+    return canonical
+
+
+def write_package(path: Path, model: Model_pb2.Model, weight_bin: bytes) -> None:
+    """Write a package, whole or not at all, replacing one that is there.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.mlpackage`` folder.
+    model : Model_pb2.Model
+        A canonical model.
+    weight_bin : bytes
+        The blob file that its constants refer to.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written.
+    """
+    contents = {
+        MANIFEST: manifest(),
+        MODEL: model.SerializeToString(deterministic=True),
+        WEIGHT_BIN: weight_bin,
+    }
+    with atomic_directory(path) as folder:
+        for relative, content in contents.items():
+            target = folder / relative
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content)
+            target.chmod(FILE_MODE)
+        for parent in (folder, *(item for item in folder.rglob("*") if item.is_dir())):
+            parent.chmod(FOLDER_MODE)
+
+
+def sha256_bytes(content: bytes) -> str:
+    """Hexadecimal sha256 of bytes in memory."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _build_info() -> MIL_pb2.Value:
+    """Versions of what made the package, without build strings that differ between platforms."""
+    versions = {
+        "coremltools-component-torch": version("torch").partition("+")[0],
+        "coremltools-version": version("coremltools"),
+    }
+    text = MIL_pb2.ValueType()
+    text.tensorType.dataType = MIL_pb2.STRING
+    info = MIL_pb2.Value()
+    info.type.dictionaryType.keyType.CopyFrom(text)
+    info.type.dictionaryType.valueType.CopyFrom(text)
+    for key, value in sorted(versions.items()):
+        pair = info.immediateValue.dictionary.values.add()
+        for member, string in ((pair.key, key), (pair.value, value)):
+            member.type.CopyFrom(text)
+            member.immediateValue.tensor.strings.values.append(string)
+    return info

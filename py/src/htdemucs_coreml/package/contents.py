@@ -1,0 +1,86 @@
+"""A readable listing of what a package holds, so that a difference between two packages has a name.
+
+One line per metadata entry, operation and large constant, in order: ``metadata KEY VALUE``, ``operation NAME DIGEST``
+and ``constant NAME TYPE DIGEST``. Digests are the first 16 hexadecimal digits of a sha256: of an operation's serialised
+form with its small constants, or of a constant's bytes in ``weight.bin``.
+"""
+
+import hashlib
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from coremltools.proto import MIL_pb2
+
+from htdemucs_coreml.package.layout import WEIGHT_BIN
+from htdemucs_coreml.package.metadata import PackageError
+from htdemucs_coreml.package.reader import Package
+
+_DIGEST_DIGITS = 16
+_BLOB_RECORD = struct.Struct("<IIQQ")  # sentinel, data type, size in bytes, offset of the data
+_BLOB_SENTINEL = 0xDEADBEEF
+
+
+def list_contents(package: Package) -> list[str]:
+    """The listing of a package, a line per item.
+
+    Raises
+    ------
+    PackageError
+        If a constant does not lie inside ``weight.bin``.
+    """
+    weight_bin = (package.path / WEIGHT_BIN).read_bytes()
+    lines = [f"metadata {key} {value}" for key, value in sorted(package.metadata.to_strings().items())]
+    for function in package.model.mlProgram.functions.values():
+        for block in function.block_specializations.values():
+            lines.extend(_block_lines(package.path, block, weight_bin))
+    return lines
+
+
+def differences(expected: list[str], actual: list[str], most: int = 20) -> Iterator[str]:
+    """What differs between two listings, item by item, at most `most` lines."""
+    before, after = (dict(_keyed(lines)) for lines in (expected, actual))
+    found = [f"{key}: expected {before.get(key, 'none')}, got {after.get(key, 'none')}"
+             for key in [*before, *(key for key in after if key not in before)]
+             if before.get(key) != after.get(key)]  # fmt: skip
+    yield from found[:most]
+    if len(found) > most:
+        yield f"and {len(found) - most} more"
+
+
+def _keyed(lines: list[str]) -> Iterator[tuple[str, str]]:
+    for line in lines:
+        kind, name, value = line.split(" ", 2)
+        yield f"{kind} {name}", value
+
+
+def _block_lines(path: Path, block: MIL_pb2.Block, weight_bin: bytes) -> Iterator[str]:
+    small_constants: dict[str, bytes] = {}
+    for operation in block.operations:
+        name = operation.outputs[0].name
+        if operation.type != "const":
+            digest = hashlib.sha256(operation.SerializeToString(deterministic=True))
+            for _, argument in sorted(operation.inputs.items()):
+                for binding in argument.arguments:
+                    digest.update(small_constants.get(binding.name, b""))
+            yield f"operation {name} {digest.hexdigest()[:_DIGEST_DIGITS]}"
+        elif operation.attributes["val"].HasField("blobFileValue"):
+            content = _blob(path, name, operation.attributes["val"].blobFileValue.offset, weight_bin)
+            yield f"constant {name} {_type_text(operation)} {hashlib.sha256(content).hexdigest()[:_DIGEST_DIGITS]}"
+        else:
+            small_constants[name] = operation.SerializeToString(deterministic=True)
+
+
+def _blob(path: Path, name: str, offset: int, weight_bin: bytes) -> bytes:
+    if offset + _BLOB_RECORD.size > len(weight_bin):
+        raise PackageError(f"{path} is damaged: constant {name} lies outside {WEIGHT_BIN}")
+    sentinel, _, size, start = _BLOB_RECORD.unpack_from(weight_bin, offset)
+    if sentinel != _BLOB_SENTINEL or start + size > len(weight_bin):
+        raise PackageError(f"{path} is damaged: constant {name} has no valid record in {WEIGHT_BIN}")
+    return weight_bin[start : start + size]
+
+
+def _type_text(operation: MIL_pb2.Operation) -> str:
+    tensor = operation.outputs[0].type.tensorType
+    shape = "x".join(str(dimension.constant.size) for dimension in tensor.dimensions)
+    return f"{MIL_pb2.DataType.Name(tensor.dataType).lower()}[{shape}]"

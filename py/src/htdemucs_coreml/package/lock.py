@@ -1,0 +1,195 @@
+"""The lock: expected digests of every file of every pinned artefact.
+
+``goldens/lock.json`` holds, by the artefact's name, the sha256 of each file, or null with a reason where nobody could
+confirm one yet. ``goldens/contents/<name>.txt`` lists what a locked package holds, so that a mismatch can be named.
+
+Run as ``python -m htdemucs_coreml.package.lock check|update --name NAME --lock FILE --contents FOLDER PATH``.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import click
+
+from htdemucs_coreml.errors import HTDemucsCoreMLError
+from htdemucs_coreml.files import atomic_file, sha256_file
+from htdemucs_coreml.package.contents import differences, list_contents
+from htdemucs_coreml.package.reader import read_package, read_package_files, tree_sha256
+
+LOCK_VERSION = 1
+
+
+class LockError(HTDemucsCoreMLError):
+    """The lock is malformed, or an artefact is not what it says."""
+
+
+@dataclass(frozen=True)
+class LockEntry:
+    """What is known of an artefact.
+
+    Attributes
+    ----------
+    files : Mapping[PurePosixPath, str] or None
+        Expected sha256 of each file by its path in the artefact; None where nothing is confirmed.
+    reason : str or None
+        Why nothing is confirmed.
+    """
+
+    files: Mapping[PurePosixPath, str] | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class LockVerdict:
+    """The comparison of an artefact with its entry.
+
+    Attributes
+    ----------
+    sha256 : str
+        Digest of the artefact as a whole.
+    confirmed : bool
+        Whether the entry holds digests and all of them agree.
+    differences : tuple of str
+        What differs, a line each.
+    reason : str or None
+        Why an entry without digests has none.
+    """
+
+    sha256: str
+    confirmed: bool
+    differences: tuple[str, ...]
+    reason: str | None
+
+
+def read_lock(path: Path) -> dict[str, LockEntry]:
+    """Every entry of a lock by its artefact's name.
+
+    Raises
+    ------
+    LockError
+        If the file cannot be read or is malformed.
+    """
+    try:
+        table = json.loads(path.read_bytes())
+        if table["version"] != LOCK_VERSION:
+            raise ValueError(f"version {table['version']} is unknown")
+        return {name: _entry(fields) for name, fields in table["artefacts"].items()}
+    except OSError as error:
+        raise LockError(f"{path} cannot be read: {error.strerror}") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise LockError(f"{path} is not a valid lock: {error!r}") from error
+
+
+def digest_artefact(path: Path) -> dict[PurePosixPath, str]:
+    """sha256 of each file of an artefact: a package's files, or a single file under its own name.
+
+    Raises
+    ------
+    PackageError
+        If a folder is not a package.
+    """
+    if path.is_dir():
+        return {relative: sha256_file(file) for relative, file in read_package_files(path).items()}
+    return {PurePosixPath("."): sha256_file(path)}
+
+
+def compare_with_lock(path: Path, entry: LockEntry, contents: Path) -> LockVerdict:
+    """Compare an artefact with its entry; a mismatch names files and, for packages, operations and constants.
+
+    Parameters
+    ----------
+    path : Path
+        A package or a single file.
+    entry : LockEntry
+        What is expected.
+    contents : Path
+        The listing of the expected package; it need not exist.
+    """
+    digests = digest_artefact(path)
+    sha256 = tree_sha256(digests)
+    if entry.files is None:
+        return LockVerdict(sha256, confirmed=False, differences=(), reason=entry.reason)
+    found = [
+        f"file {file}: expected sha256 {entry.files.get(file, 'none')}, got {digests.get(file, 'none')}"
+        for file in sorted(entry.files.keys() | digests.keys(), key=str)
+        if entry.files.get(file) != digests.get(file)
+    ]
+    if found and path.is_dir() and contents.exists():
+        found += differences(contents.read_text(encoding="utf-8").splitlines(), list_contents(read_package(path)))
+    return LockVerdict(sha256, confirmed=not found, differences=tuple(found), reason=None)
+
+
+def update_lock(path: Path, name: str, lock: Path, contents: Path) -> str:
+    """Write an artefact's digests into the lock and, for a package, its listing; returns the artefact's digest."""
+    digests = digest_artefact(path)
+    table: dict[str, Any] = json.loads(lock.read_bytes())
+    table["artefacts"][name] = {"files": {str(file): digests[file] for file in sorted(digests, key=str)}}
+    _write_text(lock, json.dumps(table, indent=2, sort_keys=True) + "\n")
+    if path.is_dir():
+        contents.parent.mkdir(parents=True, exist_ok=True)
+        _write_text(contents, "\n".join(list_contents(read_package(path))) + "\n")
+    return tree_sha256(digests)
+
+
+def _entry(fields: Mapping[str, Any]) -> LockEntry:
+    if fields["files"] is None:
+        return LockEntry(files=None, reason=str(fields["reason"]))
+    return LockEntry({PurePosixPath(file): str(digest) for file, digest in fields["files"].items()}, reason=None)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with atomic_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
+@click.group()
+def _main() -> None:
+    """Compare artefacts with the lock, or write them into it."""
+
+
+_name = click.option("--name", required=True, help="The artefact's name in the lock.")
+_lock = click.option("--lock", required=True, type=click.Path(path_type=Path), help="The lock file.")
+_contents = click.option(
+    "--contents", required=True, type=click.Path(path_type=Path), help="Folder of the packages' listings."
+)
+_artefact = click.argument("artefact", type=click.Path(path_type=Path))
+
+
+@_main.command()
+@_name
+@_lock
+@_contents
+@_artefact
+def check(name: str, lock: Path, contents: Path, artefact: Path) -> None:
+    """Fail, naming every difference, unless ARTEFACT is what the lock says."""
+    entries = read_lock(lock)
+    if name not in entries:
+        raise LockError(f"{lock} has no entry {name}; add it with `just relock`")
+    verdict = compare_with_lock(artefact, entries[name], contents / f"{name}.txt")
+    if verdict.differences:
+        lines = "\n  ".join(verdict.differences)
+        raise LockError(f"{name} is not what {lock} says:\n  {lines}\nIf this is on purpose, run `just relock`.")
+    state = "as locked" if verdict.confirmed else f"unconfirmed: {verdict.reason}"
+    click.echo(f"{name} sha256 {verdict.sha256} {state}")
+
+
+@_main.command()
+@_name
+@_lock
+@_contents
+@_artefact
+def update(name: str, lock: Path, contents: Path, artefact: Path) -> None:
+    """Write the digests of ARTEFACT into the lock."""
+    click.echo(f"{name} sha256 {update_lock(artefact, name, lock, contents / f'{name}.txt')} locked")
+
+
+if __name__ == "__main__":
+    try:
+        _main()
+    except HTDemucsCoreMLError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,103 @@
+"""What a package says of itself, so that hosts never hard-code it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from htdemucs_coreml.core.contract import HOP_LENGTH, N_FFT, SAMPLE_RATE_HZ, CoreContract
+from htdemucs_coreml.errors import HTDemucsCoreMLError
+
+
+class PackageError(HTDemucsCoreMLError):
+    """A package is missing, damaged, or not one of this project's."""
+
+
+@dataclass(frozen=True)
+class PackageMetadata:
+    """The user-defined metadata of a package.
+
+    Attributes
+    ----------
+    model, variant : str
+        Names in the registry and among the variants.
+    sources : tuple of str
+        Stems in the order of the outputs' second axis.
+    sample_rate : int
+        Rate of the waveform in Hz.
+    segment_samples, n_fft, hop_length : int
+        Lengths in samples of a segment, of an STFT window and of the hop between windows.
+    weights_sha256 : str
+        Digest of the weights that were converted; see `htdemucs_coreml.weights.checkpoint.canonical_sha256`.
+    weight_bin_sha256 : str
+        Digest of the package's ``weight.bin``, which hosts check when they load it.
+    """
+
+    model: str
+    variant: str
+    sources: tuple[str, ...]
+    sample_rate: int
+    segment_samples: int
+    n_fft: int
+    hop_length: int
+    weights_sha256: str
+    weight_bin_sha256: str
+
+    @property
+    def contract(self) -> CoreContract:
+        """The core's inputs and outputs."""
+        return CoreContract(self.sources, self.segment_samples)
+
+    def to_strings(self) -> dict[str, str]:
+        """The metadata as the strings that a package stores; `sources` is a JSON list."""
+        return {
+            "hop_length": str(self.hop_length),
+            "model": self.model,
+            "n_fft": str(self.n_fft),
+            "sample_rate": str(self.sample_rate),
+            "segment_samples": str(self.segment_samples),
+            "sources": json.dumps(self.sources),
+            "variant": self.variant,
+            "weight_bin_sha256": self.weight_bin_sha256,
+            "weights_sha256": self.weights_sha256,
+        }
+
+    @classmethod
+    def from_strings(cls, strings: Mapping[str, str]) -> "PackageMetadata":
+        """Parse and check the strings of a package.
+
+        Raises
+        ------
+        PackageError
+            If an entry is missing or malformed, or asks for an STFT that this project does not compute.
+        """
+        try:
+            sources = json.loads(strings["sources"])
+            if not isinstance(sources, list) or not sources or not all(isinstance(name, str) for name in sources):
+                raise ValueError("sources is not a list of names")
+            metadata = cls(
+                model=strings["model"],
+                variant=strings["variant"],
+                sources=tuple(sources),
+                sample_rate=int(strings["sample_rate"]),
+                segment_samples=int(strings["segment_samples"]),
+                n_fft=int(strings["n_fft"]),
+                hop_length=int(strings["hop_length"]),
+                weights_sha256=strings["weights_sha256"],
+                weight_bin_sha256=strings["weight_bin_sha256"],
+            )
+        except KeyError as error:
+            raise PackageError(f"the package's metadata lacks {error}; it was not made by this project") from error
+        except (ValueError, RecursionError) as error:
+            raise PackageError(f"the package's metadata is malformed: {error}; convert the model again") from error
+        expected = (SAMPLE_RATE_HZ, N_FFT, HOP_LENGTH)
+        if (
+            metadata.sample_rate,
+            metadata.n_fft,
+            metadata.hop_length,
+        ) != expected or metadata.segment_samples < N_FFT:
+            raise PackageError(
+                f"the package asks for sample rate, STFT window and hop {metadata.sample_rate}, {metadata.n_fft}, "
+                f"{metadata.hop_length} and segments of {metadata.segment_samples} samples; this version computes "
+                f"{expected}"
+            )
+        return metadata

@@ -1,0 +1,114 @@
+"""Proof that a package's bytes compute what PyTorch computes, from the package as it lies on disk."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from htdemucs_coreml.backends.base import CoreBackend
+from htdemucs_coreml.backends.interpreted import InterpreterBackend
+from htdemucs_coreml.backends.pytorch import TorchBackend
+from htdemucs_coreml.core.contract import OUTPUT_NAMES, CoreOutputs
+from htdemucs_coreml.errors import HTDemucsCoreMLError
+from htdemucs_coreml.metrics import snr_db
+from htdemucs_coreml.models.registry import find_model
+from htdemucs_coreml.package.reader import Package, read_package
+from htdemucs_coreml.signals import synthetic_song
+from htdemucs_coreml.spectrogram import spectrogram, waveform_from_spectrogram
+from htdemucs_coreml.weights.source import load_weights
+
+RELATIVE_TOLERANCE = 1e-3
+ABSOLUTE_TOLERANCE = 1e-4
+STEM_FLOOR_DB = 100.0
+
+
+class VerificationError(HTDemucsCoreMLError):
+    """A package was made from other weights than those that it is compared with."""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """How close a package comes to PyTorch on one segment of music.
+
+    Attributes
+    ----------
+    package : Package
+        What was read from disk.
+    output_snr_db : Mapping[str, float]
+        Signal-to-noise ratio of each output of the core.
+    output_within_tolerance : Mapping[str, bool]
+        Whether ``|actual - expected| <= 1e-4 + 1e-3 |expected|`` holds for every element of each output.
+    stem_snr_db : Mapping[str, float]
+        Signal-to-noise ratio of each stem's waveform, after the inverse STFT.
+    """
+
+    package: Package
+    output_snr_db: Mapping[str, float]
+    output_within_tolerance: Mapping[str, bool]
+    stem_snr_db: Mapping[str, float]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every output is within tolerance and every stem reaches `STEM_FLOOR_DB`."""
+        return all(self.output_within_tolerance.values()) and all(
+            snr >= STEM_FLOOR_DB for snr in self.stem_snr_db.values()
+        )
+
+
+def verify_package(path: Path, weights: Path | None) -> Verification:
+    """Run a package and PyTorch on the same segment and compare.
+
+    Parameters
+    ----------
+    path : Path
+        The ``.mlpackage``.
+    weights : Path or None
+        Weights of the package's model, where they cannot be generated.
+
+    Raises
+    ------
+    PackageError, MILError
+        If the package is damaged.
+    WeightsError, VerificationError
+        If the weights are missing or are not those that the package was made from.
+    """
+    package = read_package(path)
+    metadata = package.metadata
+    checkpoint = load_weights(find_model(metadata.model), weights)
+    if checkpoint.sha256 != metadata.weights_sha256:
+        raise VerificationError(
+            f"{path} was made from weights {metadata.weights_sha256}, not from {checkpoint.sha256}; "
+            "give the weights that it was made from with --weights"
+        )
+    mix = torch.from_numpy(synthetic_song(metadata.segment_samples))[None]
+    expected = _predicted(TorchBackend(checkpoint, metadata.segment_samples), mix)
+    actual = _predicted(InterpreterBackend(path), mix)
+    pairs = dict(zip(OUTPUT_NAMES, zip(actual, expected, strict=True), strict=True))
+    stems = _stems(actual), _stems(expected)
+    return Verification(
+        package=package,
+        output_snr_db={name: snr_db(*pair) for name, pair in pairs.items()},
+        output_within_tolerance={
+            name: torch.allclose(*pair, rtol=RELATIVE_TOLERANCE, atol=ABSOLUTE_TOLERANCE)
+            for name, pair in pairs.items()
+        },
+        stem_snr_db={source: snr_db(stems[0][index], stems[1][index]) for index, source in enumerate(metadata.sources)},
+    )
+
+
+def worst_db(verification: Verification) -> float:
+    """The lowest signal-to-noise ratio among the stems; NaN if any is NaN."""
+    values = list(verification.stem_snr_db.values())
+    return math.nan if any(math.isnan(value) for value in values) else min(values)
+
+
+def _predicted(backend: CoreBackend, mix: torch.Tensor) -> CoreOutputs:
+    mixed = spectrogram(mix)
+    return backend.predict(mixed.real.contiguous(), mixed.imag.contiguous(), mix)
+
+
+def _stems(outputs: CoreOutputs) -> torch.Tensor:
+    complex_stems = torch.complex(outputs.stems_real[0], outputs.stems_imag[0])
+    return waveform_from_spectrogram(complex_stems, outputs.stems_waveform.shape[-1]) + outputs.stems_waveform[0]

@@ -1,0 +1,100 @@
+import math
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import SMALL_ENTRY
+from coremltools.proto import Model_pb2
+
+from htdemucs_coreml import verification
+from htdemucs_coreml.backends.interpreted import InterpreterBackend
+from htdemucs_coreml.backends.pytorch import TorchBackend
+from htdemucs_coreml.package.canonical import sha256_bytes
+from htdemucs_coreml.package.layout import MODEL, WEIGHT_BIN
+from htdemucs_coreml.signals import synthetic_song
+from htdemucs_coreml.spectrogram import spectrogram
+from htdemucs_coreml.verification import (
+    STEM_FLOOR_DB,
+    VerificationError,
+    verify_package,
+    worst_db,
+)
+from htdemucs_coreml.weights.checkpoint import Checkpoint
+
+
+@pytest.fixture
+def small_model(monkeypatch: pytest.MonkeyPatch, small_checkpoint: Checkpoint) -> Checkpoint:
+    """Let the small package's model be found under the name that its metadata gives."""
+    monkeypatch.setattr(verification, "find_model", lambda _name: SMALL_ENTRY)
+    monkeypatch.setattr(verification, "load_weights", lambda _entry, _path: small_checkpoint)
+    return small_checkpoint
+
+
+@pytest.mark.usefixtures("small_model")
+def test_a_sound_package_is_within_tolerance_of_pytorch(small_package: Path) -> None:
+    result = verify_package(small_package, None)
+    assert result.passed
+    assert worst_db(result) >= 110
+    assert result.stem_snr_db.keys() == set(SMALL_ENTRY.sources)
+
+
+@pytest.mark.usefixtures("small_model")
+def test_a_package_with_one_changed_weight_fails(small_package: Path, tmp_path: Path) -> None:
+    package = tmp_path / "changed.mlpackage"
+    shutil.copytree(small_package, package)
+    weights = np.fromfile(package / WEIGHT_BIN, "<u1")
+    model = Model_pb2.Model.FromString((package / MODEL).read_bytes())
+    (function,) = model.mlProgram.functions.values()
+    (block,) = function.block_specializations.values()
+    changed = next(op for op in block.operations if op.outputs[0].name == "frequency_encoder_0__conv__conv__weight")
+    offset = changed.attributes["val"].blobFileValue.offset
+    start = int(weights[offset + 16 : offset + 24].view("<u8")[0])
+    weights[start : start + 4].view("<f4")[0] += 0.5
+    (package / WEIGHT_BIN).write_bytes(weights.tobytes())
+    model.description.metadata.userDefined["weight_bin_sha256"] = sha256_bytes(weights.tobytes())
+    (package / MODEL).write_bytes(model.SerializeToString(deterministic=True))
+
+    result = verify_package(package, None)
+    assert not result.passed
+    assert worst_db(result) < STEM_FLOOR_DB
+
+
+def test_other_weights_than_the_packages_own_are_refused(
+    small_package: Path, small_model: Checkpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = replace(small_model, sha256="0" * 64)
+    monkeypatch.setattr(verification, "load_weights", lambda _entry, _path: other)
+    with pytest.raises(VerificationError, match="was made from weights"):
+        verify_package(small_package, None)
+
+
+@pytest.mark.parametrize("bad", [math.nan, -math.inf, 99.9])
+@pytest.mark.usefixtures("small_model")
+def test_the_gate_refuses_nan_and_values_below_the_floor(small_package: Path, bad: float) -> None:
+    result = verify_package(small_package, None)
+    assert not replace(result, stem_snr_db={**result.stem_snr_db, "bass": bad}).passed
+    assert not replace(result, output_within_tolerance={**result.output_within_tolerance, "stems_real": False}).passed
+
+
+def test_silence_is_not_separated_into_something_else(small_package: Path, small_checkpoint: Checkpoint) -> None:
+    interpreter = InterpreterBackend(small_package)
+    samples = interpreter.contract.segment_samples
+    silence = torch.zeros(1, 2, samples)
+    mixed = spectrogram(silence)
+    inputs = (mixed.real.contiguous(), mixed.imag.contiguous(), silence)
+    reference = TorchBackend(small_checkpoint, samples).predict(*inputs)
+    for actual, expected in zip(interpreter.predict(*inputs), reference, strict=True):
+        assert torch.allclose(actual, expected, atol=1e-7)
+        assert float(actual.abs().max()) < 1e-3
+
+
+def test_the_interpreter_gives_the_same_answer_twice(small_package: Path) -> None:
+    interpreter = InterpreterBackend(small_package)
+    song = torch.from_numpy(synthetic_song(interpreter.contract.segment_samples))[None]
+    mixed = spectrogram(song)
+    first = interpreter.predict(mixed.real.contiguous(), mixed.imag.contiguous(), song)
+    second = interpreter.predict(mixed.real.contiguous(), mixed.imag.contiguous(), song)
+    assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
