@@ -1,0 +1,88 @@
+# Recipes of this project. `./bootstrap RECIPE` runs one on a fresh machine; afterwards `just RECIPE` does.
+
+set shell := ["bash", "-euo", "pipefail", "-c"]
+set positional-arguments
+
+root := justfile_directory()
+state := root / ".local"
+
+# Where packages come from: real nixpkgs or hostpkgs. ./bootstrap decides.
+nixpkgs := if path_exists(state / "nixpkgs") == "true" { trim(read(state / "nixpkgs")) } else { error("this machine is not set up yet: run ./bootstrap RECIPE once") }
+settings := root / if nixpkgs == "hostpkgs" { "ci/hostpkgs/nix.conf" } else { "nix/nix.conf" }
+override := if nixpkgs == "hostpkgs" { "--override-input nixpkgs path:" + root / "ci/hostpkgs" } else { "" }
+
+export NIX_CONFIG := env("NIX_CONFIG", "") + "\n" + read(settings)
+
+develop := "nix develop " + override + " --command"
+
+[private]
+default:
+    @just --list
+
+# Build the fixture package, check it against the lock and separate a song through it
+[group('use')]
+demo output=(state / "demo"):
+    nix run {{ override }} --print-build-logs .#demo -- --output "$1"
+
+# Build an output of the flake; its store path is the last line
+[group('use')]
+build output:
+    @mkdir -p "{{ state }}/outputs"
+    nix build {{ override }} --print-build-logs --out-link "{{ state }}/outputs/$1" ".#$1"
+    @readlink "{{ state }}/outputs/$1"
+
+# Copy the fixture package into a folder, to be changed or dragged into Xcode
+[group('use')]
+export folder:
+    ci/export-package "$(just build mlpackage-fixture | tail -n 1)" "$1"
+
+# Everything that has to pass: linters, then tests
+[group('check')]
+test: lint test-py
+
+# Linters over Python, shell, Nix and workflows
+[group('check')]
+lint:
+    {{ develop }} ci/lint
+
+# Python's tests; arguments go to pytest
+[group('check')]
+test-py *arguments:
+    HTDEMUCS_COREML_PACKAGES="$(just build embeddedPackages | tail -n 1)" {{ develop }} bash -c 'cd py && python -m pytest "$@"' pytest "$@"
+
+# Build every pinned artefact, compared with goldens/lock.json, and the checks that hang on packages
+[group('check')]
+check-lock:
+    nix flake check {{ override }} --print-build-logs
+
+# Convert the fixture under other clocks, threads, CPUs, …, and compare the bytes
+[group('check')]
+repro-quick:
+    {{ develop }} ci/reproduce "$(just build mlpackage-fixture | tail -n 1)" "$(just build weights-fixture | tail -n 1)" \
+      nix build .#mlpackage-fixture {{ override }} --rebuild --no-link
+
+# Time the interpreter against PyTorch
+[group('check')]
+bench *arguments:
+    {{ develop }} python py/bench/bench.py "$@"
+
+# Record the bytes that the present code gives in goldens/lock.json: of the fixture, or of another model
+[group('change')]
+relock model="fixture":
+    {{ develop }} ci/relock "$1"
+
+# A shell in the development environment
+[group('change')]
+shell:
+    nix develop {{ override }}
+
+# Resolve Python's dependencies anew and rewrite nix/locks
+[group('change')]
+relock-wheels:
+    {{ develop }} nix/relock-wheels
+
+# Format Python and Nix
+[group('change')]
+fmt:
+    {{ develop }} bash -c 'cd py && ruff check --select I --fix && ruff format'
+    nix fmt {{ override }}

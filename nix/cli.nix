@@ -1,0 +1,40 @@
+# The command-line tool `htdemucs-coreml` with its embedded packages.
+{
+  lib,
+  runCommand,
+  writeShellApplication,
+  pythonEnvironment,
+  python,
+  sources,
+  embeddedPackages,
+}:
+let
+  environment = pythonEnvironment {
+    name = "htdemucs-coreml-environment";
+    wheels = [ ];
+    below = [ python ];
+    modules = sources.all;
+  };
+
+  cli = writeShellApplication {
+    name = "htdemucs-coreml";
+    text = ''
+      export HTDEMUCS_COREML_PACKAGES="''${HTDEMUCS_COREML_PACKAGES:-${embeddedPackages}}"
+      exec ${environment}/bin/python -I -m htdemucs_coreml "$@"
+    '';
+    passthru = {
+      inherit environment;
+      tests = {
+        version = runCommand "htdemucs-coreml-version" { nativeBuildInputs = [ cli ]; } ''
+          htdemucs-coreml --version | tee "$out"
+          grep -q '[0-9]' "$out"
+        '';
+        embedded-package = runCommand "htdemucs-coreml-embedded-package" { nativeBuildInputs = [ cli ]; } ''
+          htdemucs-coreml info ${embeddedPackages}/fixture.float32.mlpackage | tee "$out"
+          test -s "$out"
+        '';
+      };
+    };
+  };
+in
+cli

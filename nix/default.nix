@@ -1,0 +1,119 @@
+# Everything that the flake offers for one system.
+{ pkgs }:
+let
+  inherit (pkgs) lib;
+
+  project = lib.makeScope pkgs.newScope (self: {
+    sources = self.callPackage ./sources.nix { };
+    wheels = self.callPackage ./wheels.nix { };
+    pythonEnvironment = self.callPackage ./python.nix { };
+    pinned = self.callPackage ./pinned.nix { };
+
+    # What the package needs to run …
+    python = self.pythonEnvironment {
+      name = "htdemucs-coreml-python";
+      wheels = self.wheels.runtime;
+      tests = environment: {
+        # Every wheel finds what it requires, and what is compiled loads.
+        complete =
+          pkgs.runCommand "python-complete"
+            { nativeBuildInputs = [ (pkgs.python311.withPackages (packages: [ packages.pip ])) ]; }
+            ''
+              export HOME="$TMPDIR"
+              python3 -m pip --disable-pip-version-check --python ${environment} check
+              ${environment}/bin/python -c 'import coremltools, demucs, numpy, soundfile, soxr, torch; print(torch.__version__)' > "$out"
+            '';
+      };
+    };
+    # … and what its development needs besides.
+    development = self.pythonEnvironment {
+      name = "htdemucs-coreml-development";
+      wheels = self.wheels.development;
+      below = [ self.python ];
+    };
+    # `just` on its own, for ./bootstrap.
+    just = self.pythonEnvironment {
+      name = "just";
+      wheels = self.wheels.named "rust-just";
+    };
+
+    weights-fixture = self.callPackage ./weights-fixture.nix { };
+    publishedWeights = self.callPackage ./weights-published.nix { };
+    weights-htdemucs_6s = self.publishedWeights "htdemucs_6s";
+
+    mlpackage = self.callPackage ./mlpackage.nix { };
+    mlpackages =
+      let
+        variants = lib.attrNames (
+          builtins.fromTOML (builtins.readFile ../py/src/htdemucs_coreml/convert/variants.toml)
+        );
+        variantsOf =
+          model: weights:
+          lib.recurseIntoAttrs (
+            lib.genAttrs variants (variant: self.mlpackage { inherit model variant weights; })
+          );
+      in
+      {
+        fixture = variantsOf "fixture" self.weights-fixture;
+        htdemucs_6s = variantsOf "htdemucs_6s" self.weights-htdemucs_6s;
+      };
+    embeddedPackages = pkgs.linkFarm "htdemucs-coreml-packages" (
+      map
+        (package: {
+          inherit (package) name;
+          path = package;
+        })
+        [
+          self.mlpackages.fixture.float32
+          self.mlpackages.fixture."float32-7_8s"
+        ]
+    );
+
+    htdemucs-coreml = self.callPackage ./cli.nix { };
+    demo = self.callPackage ./demo.nix { };
+    shell = self.callPackage ./shell.nix { };
+    checks = self.callPackage ./checks.nix { };
+  });
+
+  app = description: package: {
+    type = "app";
+    program = lib.getExe package;
+    meta = { inherit description; };
+  };
+in
+{
+  packages = {
+    default = project.htdemucs-coreml;
+    mlpackage = project.mlpackages.htdemucs_6s.float32;
+    mlpackage-fixture = project.mlpackages.fixture.float32;
+    inherit (project)
+      htdemucs-coreml
+      python
+      weights-fixture
+      weights-htdemucs_6s
+      ;
+  };
+
+  legacyPackages = {
+    inherit (project)
+      development
+      embeddedPackages
+      just
+      mlpackages
+      ;
+  };
+
+  checks = project.checks {
+    inherit (project) htdemucs-coreml python;
+    mlpackage-fixture = project.mlpackages.fixture.float32;
+    mlpackage-fixture-7_8s = project.mlpackages.fixture."float32-7_8s";
+  };
+
+  apps = {
+    default = app "Convert, verify and separate with HTDemucs as a Core ML package" project.htdemucs-coreml;
+    demo = app "Check the fixture package and separate a song through it" project.demo;
+  };
+
+  devShells.default = project.shell;
+  formatter = pkgs.nixfmt-tree;
+}

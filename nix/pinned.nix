@@ -1,0 +1,74 @@
+# A derivation whose output is compared with its entry in goldens/lock.json as its last step.
+#
+# Only this artefact's entry and listing are inputs, so that relocking one artefact rebuilds no other. `unchecked` is the same
+# without the comparison: what `just relock` records.
+{
+  lib,
+  runCommand,
+  python,
+  sources,
+}:
+{
+  # Name in the store, with the ending that the format wants.
+  name,
+  # Name in goldens/lock.json.
+  artefact,
+  # Commands that write "$result".
+  command,
+  tests ? (_: { }),
+}:
+let
+  lock = lib.importJSON ../goldens/lock.json;
+  entry =
+    lock.artefacts.${artefact}
+      or (throw "goldens/lock.json has no entry for ${artefact}: add one that is null with a reason, then run `just relock`");
+  lockFile = builtins.toFile "lock.json" (
+    builtins.toJSON {
+      inherit (lock) version;
+      artefacts.${artefact} = entry;
+    }
+  );
+  listing = builtins.path {
+    name = "listing";
+    path = ../goldens;
+    filter = path: type: type == "directory" && baseNameOf path == "contents" || baseNameOf path == "${artefact}.txt";
+  };
+
+  environment = {
+    nativeBuildInputs = [ python ];
+    # The bytes depend on none of these: ci/reproduce varies them. They are fixed all the same, so that a mistake there
+    # does not show as a build that fails now and then.
+    LC_ALL = "C.UTF-8";
+    OMP_NUM_THREADS = "1";
+    PYTHONDONTWRITEBYTECODE = "1";
+    PYTHONHASHSEED = "0";
+    PYTHONPATH = sources.conversion;
+  };
+  produce = ''
+    export HOME="$TMPDIR"
+    result="$TMPDIR/${name}"
+    ${command}
+  '';
+
+  unchecked = runCommand name environment ''
+    ${produce}
+    cp -R "$result" "$out"
+  '';
+  checked =
+    runCommand name
+      (
+        environment
+        // {
+          passthru = {
+            inherit artefact unchecked;
+            tests = tests checked;
+          };
+        }
+      )
+      ''
+        ${produce}
+        python -m htdemucs_coreml.package.lock check --name ${artefact} --lock ${lockFile} --contents ${listing}/contents "$result"
+        cp -R "$result" "$out"
+      '';
+in
+checked

@@ -1,0 +1,42 @@
+# Published weights of one model, by the URL and sha256 of the registry. They are fetched, never put into a cache or a release.
+{
+  lib,
+  stdenvNoCC,
+  cacert,
+  python311,
+}:
+model:
+let
+  registry = builtins.fromTOML (builtins.readFile ../py/src/htdemucs_coreml/models/registry.toml);
+  weights = registry.${model}.weights;
+in
+stdenvNoCC.mkDerivation {
+  name = weights.file;
+  outputHashMode = "flat";
+  outputHashAlgo = "sha256";
+  outputHash = weights.sha256;
+  preferLocalBuild = true;
+  allowSubstitutes = false;
+  nativeBuildInputs = [ python311 ];
+  impureEnvVars = lib.fetchers.proxyImpureEnvVars ++ [
+    "NIX_SSL_CERT_FILE"
+    "SSL_CERT_FILE"
+  ];
+  inherit (weights) url;
+  buildCommand = ''
+    export SSL_CERT_FILE="''${SSL_CERT_FILE:-''${NIX_SSL_CERT_FILE:-${cacert}/etc/ssl/certs/ca-bundle.crt}}"
+    if ! python3 -c 'import sys, urllib.request; urllib.request.urlretrieve(*sys.argv[1:])' "$url" "$out" 2> reason; then
+      tail -n 1 reason >&2
+      cat >&2 <<END
+
+    The published weights of ${model} could not be fetched.
+      URL     $url
+      sha256  ${weights.sha256}
+      bytes   ${toString weights.bytes}
+    Obtain the file otherwise, keep its name, and add it with:
+      nix-store --add-fixed sha256 ${weights.file}
+    END
+      exit 1
+    fi
+  '';
+}
