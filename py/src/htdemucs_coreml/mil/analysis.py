@@ -23,7 +23,7 @@ class StoredConstant:
     Attributes
     ----------
     name : str
-        Name in the program, or ``operation.parameter``.
+        Name in the program, or ``result.parameter``.
     type : TensorType
         Declared type.
     blob_offset : int or None
@@ -194,11 +194,9 @@ def _is_true(operation: Operation, parameter: str) -> bool:
 
 def _constants(function: Function) -> Iterator[StoredConstant]:
     """Every stored constant once, those that only stand in an operation's parameters too."""
-    found = dict(function.constants)
+    found = dict.fromkeys(function.constants.values())
     for operation in (*function.constant_expressions, *function.operations):
-        for argument in operation.arguments():
-            if isinstance(argument, Constant):
-                found.setdefault(argument.name, argument)
-    for constant in found.values():
+        found.update(dict.fromkeys(item for item in operation.arguments() if isinstance(item, Constant)))
+    for constant in found:
         offset = constant.source.offset if isinstance(constant.source, Blob) else None
         yield StoredConstant(constant.name, constant.type, offset)

@@ -3,9 +3,21 @@
 They do not derive from the project's own root: the interpreter imports nothing outside its folder.
 """
 
+_MAXIMUM_CHARACTERS = 1000
+
 
 class MILError(Exception):
-    """Something that a package or an input can cause; the message is one sentence that names the place."""
+    """Something that a package or an input can cause; the message is one sentence that names the place.
+
+    Damaged packages bring names of any bytes into messages: what cannot be printed is escaped, what is long
+    is cut.
+    """
+
+    def __init__(self, message: str) -> None:
+        printable = "".join(character if character.isprintable() else ascii(character)[1:-1] for character in message)
+        if len(printable) > _MAXIMUM_CHARACTERS:
+            printable = f"{printable[:_MAXIMUM_CHARACTERS]}..."
+        super().__init__(printable)
 
 
 class PackageError(MILError):

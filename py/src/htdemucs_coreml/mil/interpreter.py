@@ -6,58 +6,18 @@ interior. Infinities and NaN pass through: hosts decide what they mean.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from htdemucs_coreml.mil.errors import ExecutionError, InputError, MILError, ProgramError, UnsupportedError
-from htdemucs_coreml.mil.liveness import last_uses
-from htdemucs_coreml.mil.operations import Kernel, look_up
-from htdemucs_coreml.mil.program import Argument, Constant, Operation, Program
-from htdemucs_coreml.mil.tensor_types import Array, DataType
-
-from .operations.registry import ParameterError
+from htdemucs_coreml.mil.errors import ExecutionError, InputError
+from htdemucs_coreml.mil.program import Operation, Program
+from htdemucs_coreml.mil.steps import Step, guarded, prepare
+from htdemucs_coreml.mil.tensor_types import Array
 
 Observer = Callable[[Operation, Mapping[str, Tensor]], None]
-
-_FAILURES = (RuntimeError, ValueError, TypeError, IndexError, OverflowError, MemoryError, NotImplementedError)
-
-
-@dataclass(frozen=True)
-class _Tensors:
-    """What a parameter takes: names of values, or constants."""
-
-    parameter: str
-    is_list: bool
-    items: tuple[str | Tensor, ...]
-
-
-@dataclass(frozen=True)
-class _Step:
-    """An operation made ready to execute.
-
-    Attributes
-    ----------
-    function : Callable
-        The implementation, with all parameters but tensors in place.
-    tensors : tuple of _Tensors
-        Where its tensors come from.
-    widens, narrows : bool
-        Whether float16 arguments become float32, and float32 results become float16.
-    dying : tuple of str
-        Names of values that nothing needs after it.
-    """
-
-    operation: Operation
-    function: Callable[..., Any]
-    tensors: tuple[_Tensors, ...]
-    widens: bool
-    narrows: bool
-    dying: tuple[str, ...]
 
 
 class Interpreter:
@@ -82,12 +42,8 @@ class Interpreter:
     def __init__(self, program: Program) -> None:
         self._program = program
         self._function = program.main
-        self._constants: dict[str, Constant] = dict(self._function.constants)
-        self._tensors: dict[tuple[str, bool], Tensor] = {}
         with torch.inference_mode():
-            for operation in self._function.constant_expressions:
-                self._fold(operation)
-            self._steps = tuple(map(self._make_step, self._function.operations, last_uses(self._function)))
+            self._steps, self._constant_outputs = prepare(self._function)
 
     @property
     def program(self) -> Program:
@@ -127,7 +83,8 @@ class Interpreter:
                     observe(step.operation, values)
                 for name in step.dying:
                     del values[name]
-            return {argument.name: self._result(argument, values) for argument in self._function.outputs}
+            values.update(self._constant_outputs)
+            return {output.name: np.array(values[output.name].numpy(), order="C") for output in self._function.outputs}
 
     def _accept(self, inputs: Mapping[str, Array]) -> dict[str, Tensor]:
         declared = {value.name: value.type for value in self._function.inputs}
@@ -146,65 +103,8 @@ class Interpreter:
             values[name] = torch.from_numpy(np.require(array, requirements=["C", "W"]))
         return values
 
-    def _result(self, argument: Argument, values: Mapping[str, Tensor]) -> Array:
-        constant = self._constants.get(argument.name)
-        tensor = values[argument.name] if constant is None else self._tensor(constant)
-        return np.array(tensor.numpy(), order="C")
 
-    def _fold(self, operation: Operation) -> None:
-        """Unpack a stored constant and treat its result as a constant from then on."""
-        kernel = look_up(operation)
-        _, parameters = kernel.bind(self._with_constants(operation))
-        array = _guarded(operation, ProgramError, partial(kernel.function, **parameters))
-        if len(operation.outputs) != 1:
-            raise ProgramError(f"{operation} declares {len(operation.outputs)} outputs; it makes one")
-        (output,) = operation.outputs
-        if array.shape != output.type.shape or array.dtype != output.type.dtype.numpy:
-            raise ProgramError(f"{operation} makes {array.dtype}{list(array.shape)}; declared is {output.type}")
-        self._constants[output.name] = Constant(output.name, output.type, array.reshape(-1))
-
-    def _with_constants(self, operation: Operation) -> Operation:
-        """Replace references to unpacked constants by those."""
-        inputs = {
-            parameter: tuple(self._constants.get(argument.name, argument) for argument in arguments)
-            for parameter, arguments in operation.inputs.items()
-        }
-        return Operation(operation.type, operation.name, inputs, operation.outputs)
-
-    def _make_step(self, operation: Operation, dying: tuple[str, ...]) -> _Step:
-        kernel = look_up(operation)
-        tensors, parameters = kernel.bind(self._with_constants(operation))
-        sources = tuple(
-            _Tensors(name, kernel.is_list(name), tuple(self._source(argument, kernel) for argument in arguments))
-            for name, arguments in tensors.items()
-        )
-        dtypes = [argument.type.dtype for arguments in tensors.values() for argument in arguments]
-        floats = [dtype for dtype in dtypes if dtype.is_float]
-        return _Step(
-            operation,
-            partial(kernel.function, **parameters),
-            sources,
-            widens=kernel.computes and DataType.FLOAT16 in floats,
-            narrows=kernel.computes and floats[:1] == [DataType.FLOAT16],
-            dying=dying,
-        )
-
-    def _source(self, argument: Argument, kernel: Kernel) -> str | Tensor:
-        return self._tensor(argument, kernel.computes) if isinstance(argument, Constant) else argument.name
-
-    def _tensor(self, constant: Constant, widen: bool = False) -> Tensor:
-        """Return a constant as a tensor, made once; float16 as float32 if widened."""
-        widen = widen and constant.type.dtype is DataType.FLOAT16
-        key = (constant.name, widen)
-        if key not in self._tensors:
-            if constant.type.dtype is DataType.STRING:
-                raise UnsupportedError(f"constant '{constant.name}' is a text, which cannot be computed with")
-            tensor = torch.from_numpy(np.require(constant.array(), requirements=["C", "W"]))
-            self._tensors[key] = tensor.float() if widen else tensor
-        return self._tensors[key]
-
-
-def _execute(step: _Step, values: dict[str, Tensor]) -> None:
+def _execute(step: Step, values: dict[str, Tensor]) -> None:
     """Execute one operation: read its arguments from `values`, write its results there."""
     arguments: dict[str, Tensor | tuple[Tensor, ...]] = {}
     for source in step.tensors:
@@ -212,7 +112,7 @@ def _execute(step: _Step, values: dict[str, Tensor]) -> None:
         if step.widens:
             tensors = tuple(tensor.float() if tensor.dtype is torch.float16 else tensor for tensor in tensors)
         arguments[source.parameter] = tensors if source.is_list else tensors[0]
-    made = _guarded(step.operation, ExecutionError, partial(step.function, **arguments))
+    made = guarded(step.operation, ExecutionError, partial(step.function, **arguments))
     results: tuple[Tensor, ...] = made if isinstance(made, tuple) else (made,)
     outputs = step.operation.outputs
     if len(results) != len(outputs):
@@ -224,14 +124,3 @@ def _execute(step: _Step, values: dict[str, Tensor]) -> None:
             made_type = f"{str(result.dtype).removeprefix('torch.')}{list(result.shape)}"
             raise ExecutionError(f"{step.operation} makes {made_type}; declared for '{output.name}' is {output.type}")
         values[output.name] = result
-
-
-def _guarded(operation: Operation, error: type[MILError], function: Callable[[], Any]) -> Any:
-    """Call an implementation and turn what it raises into an error that names the operation."""
-    try:
-        return function()
-    except ParameterError as cause:
-        raise UnsupportedError(f"{operation}: {cause}") from cause
-    except _FAILURES as cause:
-        reason = str(cause).strip().split("\n")[0]
-        raise error(f"{operation} cannot be computed: {reason}") from cause

@@ -20,14 +20,15 @@ class Value:
     type: TensorType
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Constant:
-    """A value that the package stores.
+    """A value that the package stores; compared by identity.
 
     Attributes
     ----------
     name : str
-        Its name in the program, or ``operation.parameter`` for one written into an operation.
+        Its name in the program, or ``result.parameter`` for one written into the operation that makes a
+        result.
     type : TensorType
         Declared type.
     source : Blob or Array
@@ -36,7 +37,7 @@ class Constant:
 
     name: str
     type: TensorType
-    source: Blob | Array = field(repr=False, compare=False)
+    source: Blob | Array = field(repr=False)
 
     def array(self) -> Array:
         """Elements in the declared shape; not to be written to.

@@ -172,7 +172,7 @@ class _ModelReader:
             where = f"{place}, parameter '{parameter}'"
             if not bindings:
                 raise ProgramError(f"{where}, has no argument")
-            label = f"{name}.{parameter}"
+            label = f"{message.outputs[0].name}.{parameter}"
             labels = [label] if len(bindings) == 1 else [f"{label}.{index}" for index in range(len(bindings))]
             inputs[parameter] = tuple(
                 self._argument(binding, names, label, where) for binding, label in zip(bindings, labels, strict=True)

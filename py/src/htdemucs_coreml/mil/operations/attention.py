@@ -25,7 +25,5 @@ def scaled_dot_product_attention(query: Tensor, key: Tensor, value: Tensor, attn
         return functional.scaled_dot_product_attention(query, key, value)
     scores = query @ key.mT / math.sqrt(query.shape[-1])
     if attn_mask.dtype == torch.bool:
-        scores = scores.masked_fill(~attn_mask, -math.inf)
-    else:
-        scores = scores + attn_mask
-    return torch.softmax(scores, -1) @ value
+        return torch.softmax(scores.masked_fill(~attn_mask, -math.inf), -1) @ value
+    return torch.softmax(scores + attn_mask, -1) @ value

@@ -74,10 +74,8 @@ def conv_transpose(
     dimensions = _spatial_dimensions(x, weight)
     strides = _per_dimension("strides", strides, dimensions)
     dilations = _per_dimension("dilations", dilations, dimensions)
-    if pad_type == "same":
-        pairs = _same_crop(weight, strides, dilations)
-    else:
-        pairs = _pairs(pad_type, pad, dimensions)
+    same = pad_type == "same"
+    pairs = _same_crop(weight, strides, dilations) if same else _pairs(pad_type, pad, dimensions)
     spatial = [
         (size - 1) * stride + (kernel - 1) * dilation + 1 - sum(pair)
         for size, pair, kernel, dilation, stride in zip(
@@ -86,10 +84,7 @@ def conv_transpose(
     ]
     shape = (x.shape[0], weight.shape[1] * groups, *spatial)
     if output_shape is not None and output_shape != shape:
-        raise ParameterError(
-            "output_shape",
-            f"is {list(output_shape)}, but the other parameters lead to {list(shape)}",
-        )
+        raise ParameterError("output_shape", f"is {list(output_shape)}, but the other parameters lead to {list(shape)}")
     check_declared("pad", shape, declared)
     padding = [before for before, _ in pairs]
     asymmetric = any(before != after for before, after in pairs)

@@ -177,7 +177,7 @@ def operation(
     """Register a function as the implementation of the type of its name; see `Kernel` for the options."""
 
     def register(function: _F) -> _F:
-        operation_type = name or function.__name__.rstrip("_")
+        operation_type = name or function.__name__
         arguments = dict(_parameters(function))
         declared = tuple(name for name, argument in arguments.items() if argument.kind is TensorType)
         parameters = {name: argument for name, argument in arguments.items() if name not in declared}
