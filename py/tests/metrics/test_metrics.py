@@ -67,6 +67,7 @@ def test_a_gate_refuses_what_is_not_finite(score: Callable[[Tensor, Tensor], flo
     if damaged != "estimate":
         reference[1, 50] = bad
     assert not score(estimate, reference) >= -300.0
+    assert score(estimate, reference) == -math.inf
 
 
 @every_score

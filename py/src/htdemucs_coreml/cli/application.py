@@ -1,0 +1,109 @@
+"""The tool's frame: its commands, its exit codes and what becomes of errors."""
+
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import click
+
+from htdemucs_coreml import __version__
+from htdemucs_coreml.cli.termination import Terminated, termination_raised
+from htdemucs_coreml.errors import HTDemucsCoreMLError
+
+_COMMANDS = {
+    "separate": "Separate songs into stems.",
+    "convert": "Convert a model to a Core ML package.",
+    "verify": "Compare a package's bytes with PyTorch.",
+    "inspect": "Say what a package computes and what that costs.",
+    "info": "Say what a package is.",
+}
+EXIT_FAILED = 1
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are modules of this folder, imported when one is used and not for the list of them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the commands, in the order of use."""
+        del ctx
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import a command's module."""
+        del ctx
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = importlib.import_module(f"htdemucs_coreml.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands without importing them."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__)
+def application() -> None:
+    """Separate music into stems with HTDemucs, as a reproducible and verified Core ML package.
+
+    Exit codes: 0 done, 1 failed on an input, 2 wrong usage, 130 interrupted, 143 terminated.
+    """
+
+
+def expected_errors() -> tuple[type[Exception], ...]:
+    """Return the errors that inputs, files and options can cause, and that are told in one line.
+
+    The interpreter's family stands apart from the project's; where the interpreter was not imported, none of its
+    errors can be there to tell.
+    """
+    interpreter_errors = sys.modules.get("htdemucs_coreml.mil.errors")
+    return (HTDemucsCoreMLError,) if interpreter_errors is None else (HTDemucsCoreMLError, interpreter_errors.MILError)
+
+
+def report_error(error: Exception | str) -> None:
+    """Print one line ``error: …`` to standard error."""
+    click.echo(f"error: {' '.join(str(error).split())}", err=True)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the tool and exit.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default the process's.
+
+    Raises
+    ------
+    SystemExit
+        With 0: done; 1: an expected error, told in one line; 2: wrong usage; 128 + n: ended by signal n, after
+        everything partial was removed. Other errors are bugs and keep their traceback.
+    """
+    # Outside of any handler: an exception that is being handled would keep what it refers to alive until the end.
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        with termination_raised():
+            status = application.main(
+                args=None if arguments is None else list(arguments),
+                prog_name="htdemucs-coreml",
+                standalone_mode=False,
+            )
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except Terminated as termination:
+        report_error(f"{termination}; nothing partial was left behind")
+        return termination.exit_code
+    except OSError as error:
+        report_error(f"{error.filename}: {error.strerror}" if error.filename else error)
+        return EXIT_FAILED
+    except expected_errors() as error:
+        report_error(error)
+        return EXIT_FAILED
+    return status if isinstance(status, int) else 0

@@ -1,0 +1,56 @@
+"""``convert``: from weights to a Core ML package."""
+
+from pathlib import Path
+
+import click
+
+from htdemucs_coreml.convert.packaging import convert_checkpoint
+from htdemucs_coreml.convert.variants import find_variant, variants
+from htdemucs_coreml.models.registry import find_model, registry
+from htdemucs_coreml.package.reader import read_package
+from htdemucs_coreml.weights.source import load_weights
+
+
+@click.command("convert")
+@click.option(
+    "--model",
+    default="fixture",
+    show_default=True,
+    type=click.Choice(list(registry())),
+    help="What to convert. `fixture` needs no file, but does not separate; `htdemucs_6s` needs --weights.",
+)
+@click.option(
+    "--weights",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="The model's safetensors file. It is checked against the registry's sha256; no code from it is run.",
+)
+@click.option(
+    "--variant",
+    default="float32",
+    show_default=True,
+    type=click.Choice(list(variants())),
+    help="Precision and segment: a name that ends in -7_8s takes segments of 7.8 s (as trained), others of 10 s.",
+)
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="The .mlpackage to write or replace.",
+)
+def command(model: str, weights: Path | None, variant: str, output: Path) -> None:
+    r"""Convert a model to a Core ML package.
+
+    The bytes depend on the weights, the variant and the locked dependencies, and on nothing else: the printed sha256
+    is the same on every machine. The package appears whole or not at all.
+
+    \b
+    htdemucs-coreml convert --model fixture -o fixture.mlpackage
+    htdemucs-coreml convert --model htdemucs_6s --weights 5c90dfd2.safetensors -o htdemucs_6s.mlpackage
+    """
+    if output.suffix != ".mlpackage":
+        raise click.BadParameter(f"{output} has to end in .mlpackage", param_hint="--output")
+    checkpoint = load_weights(find_model(model), weights)
+    convert_checkpoint(checkpoint, find_variant(variant), output)
+    package = read_package(output)
+    click.echo(f"{output}  {package.bytes / 1e6:.1f} MB  sha256 {package.digest}")

@@ -1,0 +1,240 @@
+"""``separate``: songs into stems."""
+
+import sys
+import time
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from htdemucs_coreml import backends
+from htdemucs_coreml.audio.errors import AudioError
+from htdemucs_coreml.audio.files import AudioFile
+from htdemucs_coreml.audio.writing import AudioFormat, ClipMode, Container, Encoding
+from htdemucs_coreml.cli.application import EXIT_FAILED, expected_errors
+from htdemucs_coreml.cli.separation_report import JSONReport, Report, TextReport
+from htdemucs_coreml.pipeline.chunk_plan import ChunkPlan, ChunkPlanError, PlanName, chunk_plan_for
+from htdemucs_coreml.pipeline.file_separation import (
+    FileOptions,
+    output_names,
+    separate_file,
+    song_name,
+)
+from htdemucs_coreml.pipeline.separation import UnknownStemError
+
+EMBEDDED_MODEL = "fixture"
+_SEGMENT_OF_PLAN: dict[PlanName, Literal["10s", "7.8s"]] = {PlanName.DESIGN: "10s", PlanName.DEMUCS: "7.8s"}
+
+
+@dataclass(frozen=True)
+class CoreChoice:
+    """Which core runs, and by which plan: the options that concern neither inputs nor outputs."""
+
+    model: str | None
+    package: Path | None
+    weights: Path | None
+    backend: str
+    plan: PlanName | None
+    overlap: float | None
+
+    def load(self) -> tuple[backends.CoreBackend, ChunkPlan]:
+        """Load the core and fit the plan to it."""
+        segment = None if self.plan is None else _SEGMENT_OF_PLAN[self.plan]
+        model = None if self.package is not None else self.model or EMBEDDED_MODEL
+        core = backends.load_backend(
+            self.backend, model=model, package=self.package, weights=self.weights, segment=segment
+        )
+        return core, chunk_plan_for(core.contract.segment_samples, self.plan, self.overlap)
+
+
+_EXAMPLES = """
+\b
+Examples:
+  htdemucs-coreml separate song.mp3 -o stems --package htdemucs_6s.mlpackage
+  htdemucs-coreml separate *.flac -o stems --package htdemucs_6s.mlpackage --two-stems vocals --flac
+  htdemucs-coreml separate song.wav -o stems --model htdemucs_6s --plan demucs --stems drums,bass
+"""
+
+
+@click.command("separate", epilog=_EXAMPLES)
+@click.argument("inputs", metavar="INPUT…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    "output_folder",
+    metavar="DIR",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Where the folders of stems go; made if it is not there.",
+)
+@click.option(
+    "--model",
+    metavar="NAME",
+    help=f"A model whose package was built beside this installation.  [default: {EMBEDDED_MODEL}]",
+)
+@click.option("--package", type=click.Path(path_type=Path), help="An .mlpackage to use, in place of --model.")
+@click.option(
+    "--plan",
+    type=click.Choice([name.value for name in PlanName]),
+    help="How the song is cut and blended. `design`: segments of 10 s every 8 s, fewer runs of the model. `demucs`: "
+    "7.8 s, as the model was trained, every 5.85 s, and the same stems as upstream's.  "
+    "[default: what fits the package; design for --model]",
+)
+@click.option(
+    "--overlap",
+    type=click.FloatRange(0, 1, max_open=True),
+    help="Share of a segment in common with the next. More is smoother and takes longer: time grows as "
+    "1 / (1 - overlap). Plan design's ramps are half as long as what is shared.  [default: design 0.2, demucs 0.25]",
+)
+@click.option("--stems", metavar="A,B", help="Write only these stems.  [default: all]")
+@click.option("--two-stems", metavar="A", help="Write stem A and no_A, the rest of the mix; together they are the mix.")
+@click.option("--float32", "float32", is_flag=True, help="32-bit floating-point WAV: nothing is lost.  [default]")
+@click.option("--int24", "int24", is_flag=True, help="24-bit integers.  [default with --flac]")
+@click.option("--int16", "int16", is_flag=True, help="16-bit integers: half the size of --float32, not dithered.")
+@click.option("--flac", is_flag=True, help="FLAC files, which are smaller and hold integers only, in place of WAV.")
+@click.option(
+    "--clip-mode",
+    type=click.Choice([mode.value for mode in ClipMode]),
+    help="Samples beyond full scale. `none`: kept by float32, cut by integers. `rescale`: a stem that is too loud is "
+    "made quieter as a whole, so stems no longer add up to the mix. `clamp`: cut at 0.99.  "
+    "[default: none for float32, rescale for integers]",
+)
+@click.option(
+    "--downmix", is_flag=True, help="Mix inputs of 3 to 6 channels down to stereo; they are refused otherwise."
+)
+@click.option(
+    "--backend",
+    default="interpreter",
+    show_default=True,
+    type=click.Choice(backends.BACKEND_NAMES),
+    help="What runs the model. `interpreter`: the package's own bytes, on any system. `coreml`: Apple's, on macOS "
+    "only, and the fastest there. `torch`: PyTorch on the original weights, to compare with.",
+)
+@click.option(
+    "--weights",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="The model's safetensors file, for --backend torch.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print events as lines of JSON to standard output.")
+@click.option("--quiet", is_flag=True, help="Print errors, and with --json results, but no progress and no notes.")
+def command(
+    inputs: tuple[Path, ...],
+    output_folder: Path,
+    model: str | None,
+    package: Path | None,
+    plan: str | None,
+    overlap: float | None,
+    stems: str | None,
+    two_stems: str | None,
+    float32: bool,
+    int24: bool,
+    int16: bool,
+    flac: bool,
+    clip_mode: str | None,
+    downmix: bool,
+    backend: str,
+    weights: Path | None,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Separate songs into stems.
+
+    Each INPUT (WAV, FLAC, MP3, Ogg, AIFF, …) becomes a folder DIR/<input's name> with one stereo file for each stem, at
+    the input's sample rate and length. A song's stems appear when all are complete, or not at all. Memory does not grow
+    with the song.
+
+    With several inputs, one that fails is told and the others are still separated; the exit code is then 1.
+    """
+    _require_one_of("--model", model, "--package", package)
+    _require_one_of("--stems", stems, "--two-stems", two_stems)
+    if weights is not None and backend != "torch":
+        raise click.UsageError(f"--weights is for --backend torch: {backend} runs a package, which has its own")
+    options = FileOptions(
+        stems=None if stems is None else tuple(stem.strip() for stem in stems.split(",")),
+        two_stems=two_stems,
+        audio_format=_audio_format(
+            [name for name, chosen in zip(Encoding, (float32, int24, int16), strict=True) if chosen], flac=flac
+        ),
+        clip_mode=None if clip_mode is None else ClipMode(clip_mode),
+        downmix=downmix,
+    )
+    choice = CoreChoice(model, package, weights, backend, None if plan is None else PlanName(plan), overlap)
+    _require_different_names(inputs)
+    report: Report = JSONReport(quiet=quiet) if as_json else TextReport(quiet=quiet)
+    failed = _separate_all(inputs, output_folder, choice, options, report)
+    report.summary(done=len(inputs) - failed, failed=failed)
+    if failed:
+        sys.exit(EXIT_FAILED)
+
+
+def _separate_all(
+    inputs: Sequence[Path], output_folder: Path, choice: CoreChoice, options: FileOptions, report: Report
+) -> int:
+    """Separate each input and return how many failed."""
+    readable = [path for path in inputs if _can_be_opened(path, report)]
+    failed = len(inputs) - len(readable)
+    if not readable:
+        return failed
+    if choice.model is None and choice.package is None:
+        report.note(
+            f"neither --model nor --package was given: this is the embedded model {EMBEDDED_MODEL}, whose weights are "
+            "computed and not trained, so its stems are no separation"
+        )
+    try:
+        core, plan = choice.load()
+        output_names(core.contract.sources, options)
+    except (ChunkPlanError, UnknownStemError) as error:
+        raise click.UsageError(str(error)) from error
+    for path in readable:
+        started = time.monotonic()
+        try:
+            with report.progress_of(path) as progress:
+                separated = separate_file(path, output_folder, core, plan, options, progress)
+        except expected_errors() as error:
+            report.failed(path, error)
+            failed += 1
+        else:
+            report.done(path, separated, time.monotonic() - started)
+    return failed
+
+
+def _can_be_opened(path: Path, report: Report) -> bool:
+    """Tell of an input that cannot be opened before hours are spent on the others."""
+    try:
+        AudioFile(path)
+    except AudioError as error:
+        report.failed(path, error)
+        return False
+    return True
+
+
+def _require_one_of(first: str, first_value: object, second: str, second_value: object) -> None:
+    if first_value is not None and second_value is not None:
+        raise click.UsageError(f"{first} and {second} exclude each other")
+
+
+def _audio_format(encodings: Sequence[Encoding], *, flac: bool) -> AudioFormat:
+    if len(encodings) > 1:
+        raise click.UsageError(f"{' and '.join(f'--{each}' for each in encodings)} exclude each other")
+    container = Container.FLAC if flac else Container.WAV
+    default = Encoding.INT24 if flac else Encoding.FLOAT32
+    try:
+        return AudioFormat(container, encodings[0] if encodings else default)
+    except AudioError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _require_different_names(inputs: Sequence[Path]) -> None:
+    """Refuse inputs whose stems would go to one folder, also where names do not distinguish case."""
+    by_name: dict[str, Path] = {}
+    for path in inputs:
+        name = unicodedata.normalize("NFC", song_name(path)).casefold()
+        if name in by_name:
+            raise click.UsageError(
+                f"{by_name[name]} and {path} would have the same folder of stems: separate them into different ones"
+            )
+        by_name[name] = path

@@ -1,0 +1,149 @@
+"""What ``separate`` tells of its work: as text for people, or as lines of JSON for programs."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
+from typing import Protocol
+
+import click
+from tqdm import tqdm
+
+from htdemucs_coreml.cli.application import report_error
+from htdemucs_coreml.pipeline.file_separation import SeparatedFile
+from htdemucs_coreml.pipeline.separation import Progress
+
+
+class Report(Protocol):
+    """Where ``separate`` reports to."""
+
+    def note(self, message: str) -> None:
+        """Tell something worth knowing that is no error."""
+        ...
+
+    def progress_of(self, path: Path) -> AbstractContextManager[Progress]:
+        """Yield what is told of an input's segments."""
+        ...
+
+    def done(self, path: Path, separated: SeparatedFile, wall_seconds: float) -> None:
+        """Tell of an input's stems."""
+        ...
+
+    def failed(self, path: Path, error: Exception) -> None:
+        """Tell why an input failed."""
+        ...
+
+    def summary(self, *, done: int, failed: int) -> None:
+        """Tell how many inputs were separated and how many failed."""
+        ...
+
+
+class TextReport:
+    """Results on standard output; notes, errors and, on a terminal, a progress bar on standard error.
+
+    Parameters
+    ----------
+    quiet : bool
+        Errors only.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def note(self, message: str) -> None:
+        """Print ``note: …`` to standard error."""
+        if not self._quiet:
+            click.echo(f"note: {message}", err=True)
+
+    @contextmanager
+    def progress_of(self, path: Path) -> Iterator[Progress]:
+        """Yield a progress bar's update."""
+        with progress_bar(path, shown=not self._quiet and sys.stderr.isatty()) as progress:
+            yield progress
+
+    def done(self, path: Path, separated: SeparatedFile, wall_seconds: float) -> None:
+        """Print one line: input, folder, names of the stems, time."""
+        if not self._quiet:
+            names = " ".join(file.name for file in separated.stems.values())
+            folder = click.format_filename(separated.folder)
+            click.echo(f"{click.format_filename(path)} -> {folder}: {names} ({wall_seconds:.1f} s)")
+
+    def failed(self, path: Path, error: Exception) -> None:
+        """Print ``error: …`` to standard error, with the input's name where the message lacks it."""
+        report_error(error if str(path) in str(error) else f"{path}: {error}")
+
+    def summary(self, *, done: int, failed: int) -> None:
+        """Print a line where some of several inputs failed."""
+        if failed and done + failed > 1:
+            click.echo(f"{done} of {done + failed} inputs were separated, {failed} failed", err=True)
+
+
+class JSONReport:
+    """One JSON object a line on standard output; errors also on standard error.
+
+    Every object has an ``event``: ``note`` (message), ``progress`` (input, segments_done, segments_total),
+    ``done`` (input, folder, stems: file by name, sample_rate_hz, frames, wall_seconds), ``error`` (input,
+    message) and, last, ``summary`` (done, failed).
+
+    Parameters
+    ----------
+    quiet : bool
+        No notes and no progress.
+    """
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._quiet = quiet
+
+    def note(self, message: str) -> None:
+        """Print a ``note``."""
+        if not self._quiet:
+            _print_event("note", message=message)
+
+    @contextmanager
+    def progress_of(self, path: Path) -> Iterator[Progress]:
+        """Yield what prints ``progress``."""
+
+        def progress(segments_done: int, segments_total: int, /) -> None:
+            if not self._quiet:
+                _print_event("progress", input=str(path), segments_done=segments_done, segments_total=segments_total)
+
+        yield progress
+
+    def done(self, path: Path, separated: SeparatedFile, wall_seconds: float) -> None:
+        """Print ``done``."""
+        _print_event(
+            "done",
+            input=str(path),
+            folder=str(separated.folder),
+            stems={name: str(file) for name, file in separated.stems.items()},
+            sample_rate_hz=separated.sample_rate_hz,
+            frames=separated.frames,
+            wall_seconds=round(wall_seconds, 3),
+        )
+
+    def failed(self, path: Path, error: Exception) -> None:
+        """Print ``error``, also as text to standard error."""
+        _print_event("error", input=str(path), message=str(error))
+        report_error(error if str(path) in str(error) else f"{path}: {error}")
+
+    def summary(self, *, done: int, failed: int) -> None:
+        """Print ``summary``."""
+        _print_event("summary", done=done, failed=failed)
+
+
+@contextmanager
+def progress_bar(path: Path, *, shown: bool) -> Iterator[Progress]:
+    """Yield the update of a bar on standard error that vanishes when it is done."""
+    # Segments take seconds: each is worth showing.
+    with tqdm(desc=path.name, unit="segment", leave=False, mininterval=0, disable=not shown, file=sys.stderr) as bar:
+
+        def progress(segments_done: int, segments_total: int, /) -> None:
+            bar.total = segments_total
+            bar.update(segments_done - bar.n)
+
+        yield progress
+
+
+def _print_event(event: str, **values: object) -> None:
+    click.echo(json.dumps({"event": event, **values}))

@@ -1,0 +1,1 @@
+"""From samples to stems: chunk plans, overlap-add, separation."""

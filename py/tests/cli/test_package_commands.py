@@ -1,0 +1,89 @@
+"""The commands that make and examine packages: convert, verify, info, inspect."""
+
+import json
+import shutil
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner, Result
+
+from htdemucs_coreml.cli.convert import command as convert
+from htdemucs_coreml.cli.info import command as info
+from htdemucs_coreml.cli.inspect import command as inspect
+from htdemucs_coreml.package.layout import WEIGHT_BIN
+from htdemucs_coreml.package.metadata import PackageError
+from htdemucs_coreml.package.reader import read_package
+from htdemucs_coreml.weights.safetensors_file import WeightsError
+from small_model import SMALL_ENTRY
+
+
+def run(command: click.Command, *arguments: object) -> Result:
+    return CliRunner().invoke(command, [str(argument) for argument in arguments])
+
+
+def test_info_says_what_a_package_is(small_package: Path) -> None:
+    result = run(info, small_package)
+    package = read_package(small_package)
+    assert result.exit_code == 0
+    for text in ("drums, bass, other, vocals, guitar, piano", package.digest, "float32 [1, 6, 2, 2048, 11]"):
+        assert text in result.output
+
+
+def test_info_as_json_is_one_object_with_the_same_facts(small_package: Path) -> None:
+    table = json.loads(run(info, small_package, "--json").output)
+    package = read_package(small_package)
+    assert table["sha256"] == package.digest
+    assert table["bytes"] == sum(file.stat().st_size for file in small_package.rglob("*") if file.is_file())
+    assert table["metadata"]["sources"] == list(SMALL_ENTRY.sources)
+    assert table["inputs"]["waveform"] == [1, 2, package.metadata.segment_samples]
+
+
+def test_inspect_counts_operations_and_constants(small_package: Path) -> None:
+    table = json.loads(run(inspect, small_package, "--json", "--largest", 3).output)
+    assert table["operations"] == sum(table["operations_by_type"].values())
+    assert table["operations_by_dtype"] == {"float32": table["operations"]}
+    assert table["multiply_adds"] == sum(table["multiply_adds_by_type"].values()) > 0
+    assert len(table["largest_constants"]) == 3
+    assert 0 < table["constant_bytes"] < table["bytes"]
+    assert table["peak_memory"]["bytes"] > 0
+    assert "frequency_encoder_0" in table["constant_bytes_by_block"]
+
+
+def test_inspect_prints_the_same_as_tables(small_package: Path) -> None:
+    table = json.loads(run(inspect, small_package, "--json").output)
+    output = run(inspect, small_package).output
+    assert f"operations         {table['operations']}" in output
+    assert "scaled_dot_product_attention" in output
+
+
+@pytest.mark.parametrize("command", [info, inspect])
+def test_a_damaged_package_is_refused(small_package: Path, tmp_path: Path, command: click.Command) -> None:
+    damaged = tmp_path / "damaged.mlpackage"
+    shutil.copytree(small_package, damaged)
+    content = bytearray((damaged / WEIGHT_BIN).read_bytes())
+    content[len(content) // 2] ^= 1
+    (damaged / WEIGHT_BIN).write_bytes(content)
+    result = run(command, damaged)
+    assert isinstance(result.exception, PackageError)
+    assert "weight.bin has sha256" in str(result.exception)
+
+
+def test_convert_refuses_another_ending_as_wrong_usage(tmp_path: Path) -> None:
+    result = run(convert, "--output", tmp_path / "package.mlmodel")
+    assert result.exit_code == 2
+    assert "has to end in .mlpackage" in result.output
+
+
+def test_convert_asks_for_published_weights_and_writes_nothing(tmp_path: Path) -> None:
+    result = run(convert, "--model", "htdemucs_6s", "-o", tmp_path / "x.mlpackage")
+    assert isinstance(result.exception, WeightsError)
+    assert "5c90dfd2.safetensors" in str(result.exception)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", [("--model", "htdemucs_7s"), ("--variant", "float64")])
+def test_convert_names_what_can_be_chosen(tmp_path: Path, option: tuple[str, str]) -> None:
+    result = run(convert, *option, "-o", tmp_path / "x.mlpackage")
+    assert result.exit_code == 2
+    assert "is not one of" in result.output
