@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from conftest import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY
 from htdemucs_coreml.core.contract import INPUT_NAMES, OUTPUT_NAMES, CoreContract
 from htdemucs_coreml.core.inner import InnerHTDemucs, ModelExtractionError, extract_inner_model
 from htdemucs_coreml.models.architecture import build_network, network_arguments
@@ -17,6 +16,7 @@ from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.signals import synthetic_song
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from htdemucs_coreml.weights.source import load_weights
+from small_model import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY
 
 GOLDEN = Path(__file__).parents[3] / "goldens" / "core" / "fixture_11264.json"
 

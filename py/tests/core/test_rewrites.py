@@ -9,7 +9,6 @@ from demucs.transformer import LayerScale, create_2d_sin_embedding, create_sin_e
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from conftest import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY
 from htdemucs_coreml.core.contract import CoreOutputs
 from htdemucs_coreml.core.embeddings import frequency_embedding, time_embedding
 from htdemucs_coreml.core.inner import InnerHTDemucs, ModelExtractionError, extract_inner_model
@@ -19,6 +18,7 @@ from htdemucs_coreml.models.architecture import build_network
 from htdemucs_coreml.signals import synthetic_song
 from htdemucs_coreml.spectrogram import spectrogram
 from htdemucs_coreml.weights.checkpoint import Checkpoint
+from small_model import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY
 
 FLOAT32_FLOOR_DB = 110
 FLOAT64_FLOOR_DB = 250

@@ -6,20 +6,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import SHORT_VARIANT
 
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.package.layout import MANIFEST, MODEL, WEIGHT_BIN
 from htdemucs_coreml.package.reader import read_package, read_package_files
 from htdemucs_coreml.weights.checkpoint import Checkpoint
+from small_model import SHORT_VARIANT
 
 _CONVERT_AGAIN = """
 import sys
 from pathlib import Path
-import pytest
-from conftest import SHORT_VARIANT, small_checkpoint
+from small_model import SHORT_VARIANT, make_small_checkpoint
 from htdemucs_coreml.convert.packaging import convert_checkpoint
-convert_checkpoint(small_checkpoint.__wrapped__(), SHORT_VARIANT, Path(sys.argv[1]))
+convert_checkpoint(make_small_checkpoint(), SHORT_VARIANT, Path(sys.argv[1]))
 """
 _NO_VECTORS = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR AVX2 FMA3"
 

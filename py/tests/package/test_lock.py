@@ -64,7 +64,7 @@ def test_a_changed_weight_is_named_by_its_constant(package: Path, lock: Path, co
     weights[start + 3] ^= 1
     (package / WEIGHT_BIN).write_bytes(weights)
     model = Model_pb2.Model.FromString((package / MODEL).read_bytes())
-    model.description.metadata.userDefined["weight_bin_sha256"] = sha256_bytes(weights)
+    model.description.metadata.userDefined["weight_bin_sha256"] = sha256_bytes(bytes(weights))
     change_model(package, model)
 
     differences = "\n".join(compare_with_lock(package, read_lock(lock)[NAME], contents).differences)

@@ -6,7 +6,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from conftest import SMALL_ENTRY
 from coremltools.proto import Model_pb2
 
 from htdemucs_coreml import verification
@@ -23,6 +22,7 @@ from htdemucs_coreml.verification import (
     worst_db,
 )
 from htdemucs_coreml.weights.checkpoint import Checkpoint
+from small_model import SMALL_ENTRY
 
 
 @pytest.fixture

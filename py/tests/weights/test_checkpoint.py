@@ -12,13 +12,13 @@ import torch
 from demucs.hf import load_safetensors_model
 from numpy.typing import NDArray
 
-from conftest import SMALL_ENTRY
 from htdemucs_coreml.files import sha256_file
 from htdemucs_coreml.models.registry import PublishedWeights, find_model
 from htdemucs_coreml.weights.checkpoint import canonical_sha256, load_checkpoint
 from htdemucs_coreml.weights.fixture import fixture_tensors, write_fixture_weights
 from htdemucs_coreml.weights.safetensors_file import WeightsError, read_safetensors, write_safetensors
 from htdemucs_coreml.weights.source import load_weights
+from small_model import SMALL_ENTRY
 
 Tensors = dict[str, NDArray[Any]]
 Change = Callable[[Tensors, dict[str, str]], None]

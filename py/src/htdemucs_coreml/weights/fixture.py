@@ -2,8 +2,9 @@
 
 Each value is a sum of 16-bit integers hashed from the parameter's name and the value's index (eight of them are nearly
 normal: the Irwin-Hall distribution), scaled by an integer factor onto a grid of float16 numbers. Neither a library's
-random generator nor rounding in floating point takes part. ``python -m htdemucs_coreml.weights.fixture OUT.safetensors``
-writes the file.
+random generator nor rounding in floating point takes part.
+
+``python -m htdemucs_coreml.weights.fixture OUT.safetensors`` writes the file.
 """
 
 import hashlib
