@@ -3,32 +3,36 @@
 let
   root = ../py/src;
 
+  # `modules` are files and folders under `root`.
   select =
-    name: keep:
+    name: modules:
     builtins.path {
       inherit name;
       path = root;
       filter =
         path: type:
         let
-          parts = lib.splitString "/" (lib.removePrefix "${toString root}/" (toString path));
+          relative = lib.removePrefix "${toString root}/" path;
+          isSelected =
+            module:
+            relative == module || lib.hasPrefix "${module}/" relative || lib.hasPrefix "${relative}/" module;
+          isSource = type == "directory" || lib.hasSuffix ".py" relative || lib.hasSuffix ".toml" relative;
         in
-        lib.head parts == "htdemucs_coreml"
-        && (lib.length parts == 1 || keep (lib.elemAt parts 1))
-        && lib.last parts != "__pycache__"
-        && (type == "directory" || lib.hasSuffix ".py" path || lib.hasSuffix ".toml" path);
+        isSource && baseNameOf path != "__pycache__" && lib.any isSelected modules;
     };
 in
 {
-  all = select "htdemucs-coreml-sources" (_: true);
+  all = select "htdemucs-coreml-sources" [ "htdemucs_coreml" ];
 
   # What `htdemucs-coreml convert`, the fixture weights and the lock need: nothing of audio, and not the interpreter.
   conversion = select "htdemucs-coreml-conversion-sources" (
-    module:
-    lib.elem module [
+    map (module: "htdemucs_coreml/${module}") [
       "__init__.py"
       "__main__.py"
-      "cli"
+      "cli/__init__.py"
+      "cli/application.py"
+      "cli/convert.py"
+      "cli/termination.py"
       "convert"
       "core"
       "errors.py"

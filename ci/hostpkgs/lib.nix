@@ -27,6 +27,7 @@ rec {
     listToAttrs
     ;
   inherit (builtins)
+    any
     attrValues
     elem
     hasAttr
