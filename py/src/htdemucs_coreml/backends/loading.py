@@ -1,4 +1,7 @@
-"""Choosing a backend by its name, and finding the package or the weights that it runs."""
+"""Choosing a backend by its name, and finding the package or the weights that it runs.
+
+Backends are imported when they are chosen: each brings in large libraries that the others do not need.
+"""
 
 import os
 from pathlib import Path
@@ -7,7 +10,6 @@ from typing import Literal
 from htdemucs_coreml.backends.base import BackendError, CoreBackend
 from htdemucs_coreml.convert.variants import variants
 from htdemucs_coreml.models.registry import find_model
-from htdemucs_coreml.package.reader import read_package
 
 BACKEND_NAMES = ("interpreter", "torch", "coreml")
 PACKAGES_VARIABLE = "HTDEMUCS_COREML_PACKAGES"
@@ -81,6 +83,8 @@ def _torch_backend(
     from htdemucs_coreml.backends.pytorch import TorchBackend
 
     if package is not None:
+        from htdemucs_coreml.package.reader import read_package
+
         metadata = read_package(package).metadata
         return TorchBackend.load(find_model(metadata.model), weights, metadata.segment_samples)
     samples = variants()[_VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT]].segment_samples

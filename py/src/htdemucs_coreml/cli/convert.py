@@ -11,7 +11,15 @@ from htdemucs_coreml.package.reader import read_package
 from htdemucs_coreml.weights.source import load_weights
 
 
-@click.command("convert")
+_EXAMPLES = """
+\b
+Examples:
+  htdemucs-coreml convert --model fixture -o fixture.mlpackage
+  htdemucs-coreml convert --model htdemucs_6s --weights 5c90dfd2.safetensors -o htdemucs_6s.mlpackage
+"""
+
+
+@click.command("convert", epilog=_EXAMPLES)
 @click.option(
     "--model",
     default="fixture",
@@ -39,14 +47,10 @@ from htdemucs_coreml.weights.source import load_weights
     help="The .mlpackage to write or replace.",
 )
 def command(model: str, weights: Path | None, variant: str, output: Path) -> None:
-    r"""Convert a model to a Core ML package.
+    """Convert a model to a Core ML package.
 
     The bytes depend on the weights, the variant and the locked dependencies, and on nothing else: the printed sha256
     is the same on every machine. The package appears whole or not at all.
-
-    \b
-    htdemucs-coreml convert --model fixture -o fixture.mlpackage
-    htdemucs-coreml convert --model htdemucs_6s --weights 5c90dfd2.safetensors -o htdemucs_6s.mlpackage
     """
     if output.suffix != ".mlpackage":
         raise click.BadParameter(f"{output} has to end in .mlpackage", param_hint="--output")

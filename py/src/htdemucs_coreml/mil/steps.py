@@ -143,7 +143,7 @@ class _Preparation:
     def tensor(self, constant: Constant, widen: bool = False) -> Tensor:
         """Return a constant as a tensor; float16 as float32 if widened."""
         widen = widen and constant.type.dtype is DataType.FLOAT16
-        key = (constant, False)
+        key = (constant, widen)
         if key not in self._tensors:
             if constant.type.dtype is DataType.STRING:
                 raise UnsupportedError(f"constant '{constant.name}' is a text, which cannot be computed with")
