@@ -10,7 +10,6 @@ from htdemucs_coreml.models.registry import find_model, registry
 from htdemucs_coreml.package.reader import read_package
 from htdemucs_coreml.weights.source import load_weights
 
-
 _EXAMPLES = """
 \b
 Examples:
