@@ -14,6 +14,8 @@ override := if nixpkgs == "hostpkgs" { "--override-input nixpkgs path:" + root /
 export NIX_CONFIG := env("NIX_CONFIG", "") + "\n" + read(settings)
 
 develop := "nix develop " + override + " --command"
+# Lets a command find the fixture's packages, which are built first.
+with_packages := "HTDEMUCS_COREML_PACKAGES=\"$(just build embeddedPackages | tail -n 1)\""
 
 [private]
 default:
@@ -48,7 +50,7 @@ lint:
 # Python's tests; arguments go to pytest
 [group('check')]
 test-py *arguments:
-    HTDEMUCS_COREML_PACKAGES="$(just build embeddedPackages | tail -n 1)" {{ develop }} bash -c 'cd py && python -m pytest "$@"' pytest "$@"
+    {{ with_packages }} {{ develop }} bash -c 'cd py && python -m pytest "$@"' pytest "$@"
 
 # Build every pinned artefact, compared with goldens/lock.json, and the checks that hang on packages
 [group('check')]
@@ -61,10 +63,15 @@ repro-quick:
     {{ develop }} ci/reproduce "$(just build mlpackage-fixture | tail -n 1)" "$(just build weights-fixture | tail -n 1)" \
       nix build .#mlpackage-fixture {{ override }} --rebuild --no-link
 
-# Time the interpreter against PyTorch
+# Time the interpreter against PyTorch; options go to py/bench/bench.py
 [group('check')]
 bench *arguments:
-    {{ develop }} python py/bench/bench.py "$@"
+    {{ with_packages }} {{ develop }} python py/bench/bench.py "$@"
+
+# Compare every stem of a song (stereo, 44.1 kHz) with PyTorch, under both chunk plans
+[group('check')]
+parity song:
+    {{ with_packages }} {{ develop }} python py/bench/parity.py "$1"
 
 # Record the bytes that the present code gives in goldens/lock.json: of the fixture, or of another model
 [group('change')]

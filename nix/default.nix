@@ -21,7 +21,8 @@ let
             ''
               export HOME="$TMPDIR"
               python3 -m pip --disable-pip-version-check --python ${environment} check
-              ${environment}/bin/python -c 'import coremltools, demucs, numpy, soundfile, soxr, torch; print(torch.__version__)' > "$out"
+              ${environment}/bin/python -c 'import coremltools, demucs, numpy, soundfile, soxr, torch'
+              touch "$out"
             '';
       };
     };

@@ -67,7 +67,8 @@ let
       )
       ''
         ${produce}
-        python -m htdemucs_coreml.package.lock check --name ${artefact} --lock ${lockFile} --contents ${listing}/contents "$result"
+        python -m htdemucs_coreml.package.lock check --name ${artefact} \
+          --lock ${lockFile} --contents ${listing}/contents "$result"
         cp -R "$result" "$out"
       '';
 in

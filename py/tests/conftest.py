@@ -1,13 +1,19 @@
 """Fixtures that several areas share: a small model of the same architecture, and a package of it."""
 
+import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 from demucs.htdemucs import HTDemucs
 
+from htdemucs_coreml.backends.loading import PACKAGES_VARIABLE
 from htdemucs_coreml.convert.packaging import convert_checkpoint
+from htdemucs_coreml.convert.variants import variants
 from htdemucs_coreml.models.architecture import build_network
+from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.weights.checkpoint import Checkpoint
+from htdemucs_coreml.weights.source import load_weights
 from small_model import SHORT_VARIANT, SMALL_ENTRY, make_small_checkpoint
 
 
@@ -30,3 +36,16 @@ def small_package(small_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPat
     path = tmp_path_factory.mktemp("packages") / "small.mlpackage"
     convert_checkpoint(small_checkpoint, SHORT_VARIANT, path)
     return path
+
+
+@pytest.fixture(scope="session")
+def fixture_packages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """The full-size fixture packages by their variant: those that Nix built, or the same converted here."""
+    folder = os.environ.get(PACKAGES_VARIABLE)
+    if folder is not None:
+        return {variant: (Path(folder) / f"fixture.{variant}.mlpackage").resolve() for variant in variants()}
+    converted = {variant: tmp_path_factory.mktemp("fixture") / f"{variant}.mlpackage" for variant in variants()}
+    checkpoint = load_weights(find_model("fixture"), None)
+    for variant, path in converted.items():
+        convert_checkpoint(checkpoint, variants()[variant], path)
+    return converted

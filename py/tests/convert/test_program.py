@@ -1,4 +1,5 @@
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -6,18 +7,15 @@ from coremltools.proto import FeatureTypes_pb2, MIL_pb2
 from demucs.htdemucs import HTDemucs
 
 from htdemucs_coreml.convert.operation_names import SEPARATOR
-from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.convert.program import ConversionError, convert_core
-from htdemucs_coreml.convert.variants import UnknownVariantError, Variant, find_variant, variants
-from htdemucs_coreml.core.inner import InnerHTDemucs, extract_inner_model
-from htdemucs_coreml.models.registry import find_model
+from htdemucs_coreml.convert.variants import UnknownVariantError, find_variant, variants
+from htdemucs_coreml.core.inner import extract_inner_model
+from htdemucs_coreml.core.rewrites import rewritten
 from htdemucs_coreml.package.reader import Package, read_package
-from htdemucs_coreml.weights.source import load_weights
 
 MAX_OPERATIONS = 870
 MAX_BYTES = 119_000_000
 IOS_18_SPECIFICATION_VERSION = 9
-SEGMENT_OF_256_FRAMES = 256 * 1024
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +24,8 @@ def small(small_package: Path) -> Package:
 
 
 @pytest.fixture(scope="module")
-def full_size(tmp_path_factory: pytest.TempPathFactory) -> Package:
-    """The fixture model at full width; a shorter segment than shipped keeps the test quick and changes no operation."""
-    path = tmp_path_factory.mktemp("full") / "fixture.mlpackage"
-    variant = Variant(name="float32", segment_samples=SEGMENT_OF_256_FRAMES, precision="float32")
-    convert_checkpoint(load_weights(find_model("fixture"), None), variant, path)
-    return read_package(path)
+def full_size(fixture_packages: Mapping[str, Path]) -> Package:
+    return read_package(fixture_packages["float32"])
 
 
 def operations(package: Package) -> list[MIL_pb2.Operation]:
@@ -84,18 +78,11 @@ def test_time_and_frequency_blocks_do_not_share_a_name(small: Package) -> None:
 
 def test_names_do_not_depend_on_the_segments_length(small_network: HTDemucs, small: Package) -> None:
     core = extract_inner_model(small_network, 2 * small.metadata.segment_samples)
-    assert isinstance(core, InnerHTDemucs)
-    other = convert_core(core_rewritten(core)).model
+    other = convert_core(rewritten(core)).model
     (function,) = other.mlProgram.functions.values()
     (block,) = function.block_specializations.values()
     named = {operation.outputs[0].name for operation in block.operations if operation.type != "const"}
     assert named == {op.outputs[0].name for op in operations(small) if op.type != "const"}
-
-
-def core_rewritten(core: InnerHTDemucs) -> InnerHTDemucs:
-    from htdemucs_coreml.core.rewrites import rewritten
-
-    return rewritten(core)
 
 
 def test_the_full_core_has_few_operations_and_no_expanded_embedding(full_size: Package) -> None:

@@ -1,0 +1,29 @@
+"""The full-size packages that ship, as they lie on disk."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from htdemucs_coreml.convert.variants import variants
+from htdemucs_coreml.package.lock import compare_with_lock, read_lock
+from htdemucs_coreml.verification import verify_package, worst_db
+
+GOLDENS = Path(__file__).parents[3] / "goldens"
+FLOOR_DB = 115
+
+
+@pytest.mark.parametrize("variant", variants())
+def test_the_package_computes_what_pytorch_computes(fixture_packages: Mapping[str, Path], variant: str) -> None:
+    result = verify_package(fixture_packages[variant], None)
+    assert result.passed
+    assert worst_db(result) >= FLOOR_DB
+
+
+@pytest.mark.parametrize("variant", variants())
+def test_the_package_is_the_locked_one(fixture_packages: Mapping[str, Path], variant: str) -> None:
+    name = f"mlpackages.fixture.{variant}"
+    entry = read_lock(GOLDENS / "lock.json")[name]
+    verdict = compare_with_lock(fixture_packages[variant], entry, GOLDENS / "contents" / f"{name}.txt")
+    assert verdict.differences == ()
+    assert verdict.confirmed
