@@ -14,13 +14,13 @@ from htdemucs_coreml.models.architecture import build_network
 from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from htdemucs_coreml.weights.source import load_weights
-from small_model import SHORT_VARIANT, SMALL_ENTRY, make_small_checkpoint
+from small_model import SHORT_VARIANT, SMALL_ENTRY
 
 
 @pytest.fixture(scope="session")
 def small_checkpoint() -> Checkpoint:
     """Fixture weights of the small model."""
-    return make_small_checkpoint()
+    return load_weights(SMALL_ENTRY, None)
 
 
 @pytest.fixture

@@ -3,13 +3,8 @@
 from fractions import Fraction
 from types import MappingProxyType
 
-import numpy as np
-import torch
-
 from htdemucs_coreml.convert.variants import Variant
 from htdemucs_coreml.models.registry import ModelEntry
-from htdemucs_coreml.weights.checkpoint import Checkpoint, canonical_sha256
-from htdemucs_coreml.weights.fixture import fixture_tensors
 
 SHORT_SEGMENT_SAMPLES = 11264
 """Eleven hops: the shortest segment that reaches every operation of the core."""
@@ -25,14 +20,3 @@ SMALL_ENTRY = ModelEntry(
 )
 
 SHORT_VARIANT = Variant(name="float32", segment_samples=SHORT_SEGMENT_SAMPLES, precision="float32")
-
-
-def make_small_checkpoint() -> Checkpoint:
-    """Fixture weights of the small model."""
-    tensors = {name: tensor.astype(np.float32) for name, tensor in fixture_tensors(SMALL_ENTRY).items()}
-    return Checkpoint(
-        entry=SMALL_ENTRY,
-        sources=SMALL_ENTRY.sources,
-        tensors={name: torch.from_numpy(tensor) for name, tensor in tensors.items()},
-        sha256=canonical_sha256(tensors),
-    )

@@ -16,9 +16,10 @@ from small_model import SHORT_VARIANT
 _CONVERT_AGAIN = """
 import sys
 from pathlib import Path
-from small_model import SHORT_VARIANT, make_small_checkpoint
+from small_model import SHORT_VARIANT, SMALL_ENTRY
 from htdemucs_coreml.convert.packaging import convert_checkpoint
-convert_checkpoint(make_small_checkpoint(), SHORT_VARIANT, Path(sys.argv[1]))
+from htdemucs_coreml.weights.source import load_weights
+convert_checkpoint(load_weights(SMALL_ENTRY, None), SHORT_VARIANT, Path(sys.argv[1]))
 """
 _NO_VECTORS = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR AVX2 FMA3"
 

@@ -1,8 +1,10 @@
 """The seam between pipeline and network: three tensors in, three out."""
 
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Protocol
 
-from torch import Tensor
+from torch import Tensor, float32
 
 from htdemucs_coreml.core.contract import CoreContract, CoreOutputs
 from htdemucs_coreml.errors import HTDemucsCoreMLError
@@ -29,3 +31,31 @@ class CoreBackend(Protocol):
             If an input has another shape or the prediction fails.
         """
         ...
+
+
+class CheckedBackend(ABC):
+    """A `CoreBackend` that refuses inputs which are not float32 or not shaped as its contract says."""
+
+    @property
+    @abstractmethod
+    def contract(self) -> CoreContract:
+        """Stems and segment length."""
+
+    @abstractmethod
+    def _run(self, inputs: Mapping[str, Tensor]) -> CoreOutputs:
+        """Run the core on inputs that were checked, by their names in the contract."""
+
+    def predict(self, spectrogram_real: Tensor, spectrogram_imag: Tensor, waveform: Tensor) -> CoreOutputs:
+        """Run the core on one segment; see `CoreBackend.predict`.
+
+        Raises
+        ------
+        BackendError
+            If an input has another shape or type, or the prediction fails.
+        """
+        inputs = {"spectrogram_real": spectrogram_real, "spectrogram_imag": spectrogram_imag, "waveform": waveform}
+        for name, shape in self.contract.input_shapes.items():
+            tensor = inputs[name]
+            if tuple(tensor.shape) != shape or tensor.dtype != float32:
+                raise BackendError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}; the core takes float32 {shape}")
+        return self._run(inputs)

@@ -1,6 +1,7 @@
 """A package run by Core ML itself; macOS only."""
 
 import platform
+from collections.abc import Mapping
 from pathlib import Path
 
 import coremltools
@@ -8,14 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from htdemucs_coreml.backends.base import BackendError
-from htdemucs_coreml.backends.shapes import require_inputs
+from htdemucs_coreml.backends.base import BackendError, CheckedBackend
 from htdemucs_coreml.core.contract import OUTPUT_NAMES, CoreContract, CoreOutputs
 from htdemucs_coreml.package.metadata import PackageMetadata
 from htdemucs_coreml.package.reader import read_package
 
 
-class CoreMLBackend:
+class CoreMLBackend(CheckedBackend):
     """Predicts with Core ML on the CPU and GPU, the source design's first phase.
 
     Parameters
@@ -42,20 +42,7 @@ class CoreMLBackend:
         """Stems and segment length, from the package's metadata."""
         return self.metadata.contract
 
-    def predict(self, spectrogram_real: Tensor, spectrogram_imag: Tensor, waveform: Tensor) -> CoreOutputs:
-        """Predict one segment.
-
-        Raises
-        ------
-        BackendError
-            If an input has another shape or type, or Core ML fails.
-        """
-        inputs = {
-            "spectrogram_real": spectrogram_real,
-            "spectrogram_imag": spectrogram_imag,
-            "waveform": waveform,
-        }
-        require_inputs(self.contract, inputs)
+    def _run(self, inputs: Mapping[str, Tensor]) -> CoreOutputs:
         try:
             outputs = self._model.predict({name: tensor.numpy() for name, tensor in inputs.items()})
         except RuntimeError as error:

@@ -1,11 +1,12 @@
 """A package run by the project's interpreter, with the types that it declares."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from htdemucs_coreml.backends.shapes import require_inputs
+from htdemucs_coreml.backends.base import CheckedBackend
 from htdemucs_coreml.core.contract import OUTPUT_NAMES, CoreContract, CoreOutputs
 from htdemucs_coreml.mil import Interpreter
 from htdemucs_coreml.mil import read_package as read_program
@@ -13,7 +14,7 @@ from htdemucs_coreml.package.metadata import PackageMetadata
 from htdemucs_coreml.package.reader import read_package
 
 
-class InterpreterBackend:
+class InterpreterBackend(CheckedBackend):
     """Executes the bytes of a package on the CPU.
 
     Parameters
@@ -36,19 +37,6 @@ class InterpreterBackend:
         """Stems and segment length, from the package's metadata."""
         return self.metadata.contract
 
-    def predict(self, spectrogram_real: Tensor, spectrogram_imag: Tensor, waveform: Tensor) -> CoreOutputs:
-        """Run the program on one segment.
-
-        Raises
-        ------
-        BackendError
-            If an input has another shape or type.
-        """
-        inputs = {
-            "spectrogram_real": spectrogram_real,
-            "spectrogram_imag": spectrogram_imag,
-            "waveform": waveform,
-        }
-        require_inputs(self.contract, inputs)
+    def _run(self, inputs: Mapping[str, Tensor]) -> CoreOutputs:
         outputs = self._interpreter.predict({name: tensor.numpy() for name, tensor in inputs.items()})
         return CoreOutputs(*(torch.from_numpy(outputs[name]) for name in OUTPUT_NAMES))

@@ -1,11 +1,12 @@
 """The core in PyTorch, with upstream's own operations: the reference that packages are compared with."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from htdemucs_coreml.backends.shapes import require_inputs
+from htdemucs_coreml.backends.base import CheckedBackend
 from htdemucs_coreml.core.contract import CoreContract, CoreOutputs
 from htdemucs_coreml.core.inner import extract_inner_model
 from htdemucs_coreml.models.architecture import build_network
@@ -14,7 +15,7 @@ from htdemucs_coreml.weights.checkpoint import Checkpoint
 from htdemucs_coreml.weights.source import load_weights
 
 
-class TorchBackend:
+class TorchBackend(CheckedBackend):
     """Runs the extracted core, without rewrites, on the CPU.
 
     Parameters
@@ -44,20 +45,7 @@ class TorchBackend:
         """Stems and segment length."""
         return self._core.contract
 
-    def predict(self, spectrogram_real: Tensor, spectrogram_imag: Tensor, waveform: Tensor) -> CoreOutputs:
-        """Run the core on one segment.
-
-        Raises
-        ------
-        BackendError
-            If an input has another shape or type.
-        """
-        inputs = {
-            "spectrogram_real": spectrogram_real,
-            "spectrogram_imag": spectrogram_imag,
-            "waveform": waveform,
-        }
-        require_inputs(self.contract, inputs)
+    def _run(self, inputs: Mapping[str, Tensor]) -> CoreOutputs:
         with torch.inference_mode():
             outputs: CoreOutputs = self._core(**inputs)
         return outputs
