@@ -131,6 +131,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_safetensors(tmp_path / "nowhere.safetensors")
 
 
+@pytest.mark.parametrize("path", [Path("/dev/zero"), Path("/")])
+def test_what_is_no_plain_file_is_not_read(path: Path) -> None:
+    with pytest.raises(WeightsError, match="no plain file"):
+        read_safetensors(path)
+
+
 def test_other_types_are_not_written(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="int64"):
         write_safetensors(tmp_path / "w", {"a": np.zeros(1, np.int64)}, {})

@@ -17,10 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from htdemucs_coreml.files import sha256_file
 from htdemucs_coreml.models.architecture import network_arguments, parameter_shapes
 from htdemucs_coreml.models.registry import ModelEntry
-from htdemucs_coreml.weights.safetensors_file import SafetensorsFile, WeightsError, read_safetensors
+from htdemucs_coreml.weights.safetensors_file import (
+    SafetensorsFile,
+    WeightsError,
+    parse_safetensors,
+    read_weights_file,
+)
 
 ALLOWED_CLASS = "demucs.htdemucs.HTDemucs"
 
@@ -70,10 +74,11 @@ def load_checkpoint(path: Path, entry: ModelEntry) -> Checkpoint:
         If the file is another one, names another class, differs in architecture, lacks a tensor, has one too many, or
         holds a value that is not finite.
     """
-    _refuse_pickle(path)
+    content = read_weights_file(path)
+    _refuse_pickle(path, content)
     if entry.weights is not None:
-        _require_digest(path, entry.weights.sha256)
-    file = read_safetensors(path)
+        _require_digest(path, content, entry.weights.sha256)
+    file = parse_safetensors(content, path)
     arguments = _constructor_arguments(path, file)
     _require_architecture(path, arguments, entry)
     tensors = _float32_tensors(path, file, entry)
@@ -99,20 +104,15 @@ def canonical_sha256(tensors: Mapping[str, NDArray[np.float32]]) -> str:
     return digest.hexdigest()
 
 
-def _refuse_pickle(path: Path) -> None:
-    try:
-        with path.open("rb") as stream:
-            start = stream.read(4)
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}; give the path of a weights file") from error
-    if start.startswith(_PICKLE_MAGICS):
+def _refuse_pickle(path: Path, content: bytes) -> None:
+    if content.startswith(_PICKLE_MAGICS):
         raise WeightsError(
             f"{path} is a pickle, which could run code when it is read; give the model's safetensors file instead"
         )
 
 
-def _require_digest(path: Path, expected: str) -> None:
-    actual = sha256_file(path)
+def _require_digest(path: Path, content: bytes, expected: str) -> None:
+    actual = hashlib.sha256(content).hexdigest()
     if actual != expected:
         raise WeightsError(
             f"{path} has sha256 {actual}, but the published weights have {expected}; "

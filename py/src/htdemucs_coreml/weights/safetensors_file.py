@@ -7,6 +7,7 @@ allocated, names are unique, and the tensors tile the buffer exactly, without ga
 
 import json
 import math
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,13 +57,36 @@ def read_safetensors(path: Path) -> SafetensorsFile:
     WeightsError
         If the file cannot be read, is larger than `MAX_FILE_BYTES`, or departs from the format in any way.
     """
+    return parse_safetensors(read_weights_file(path), path)
+
+
+def read_weights_file(path: Path) -> bytes:
+    """Read a weights file whole and once, so that what is checked is what is used.
+
+    Raises
+    ------
+    WeightsError
+        If it cannot be read, is no plain file (a device may never end), or is larger than `MAX_FILE_BYTES`.
+    """
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise WeightsError(f"{path} has {size} bytes; weights of more than {MAX_FILE_BYTES} are refused")
-        content = path.read_bytes()
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):
+            raise WeightsError(f"{path} is no plain file; give the path of a weights file")
+        if status.st_size > MAX_FILE_BYTES:
+            raise WeightsError(f"{path} has {status.st_size} bytes; weights of more than {MAX_FILE_BYTES} are refused")
+        return path.read_bytes()
     except OSError as error:
         raise WeightsError(f"{path} cannot be read: {error.strerror}; give the path of a weights file") from error
+
+
+def parse_safetensors(content: bytes, path: Path) -> SafetensorsFile:
+    """Parse the bytes of a safetensors file; `path` is named in errors.
+
+    Raises
+    ------
+    WeightsError
+        If they depart from the format in any way.
+    """
     header, buffer = _split(path, content)
     metadata = header.pop(_METADATA_KEY, {})
     if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
