@@ -73,6 +73,16 @@ bench *arguments:
 parity song:
     {{ with_packages }} {{ develop }} python py/bench/parity.py "$1"
 
+# Compute the goldens anew and compare them with goldens/small
+[group('check')]
+check-goldens:
+    {{ develop }} python -m htdemucs_coreml.goldens check goldens/small "$(just build goldens | tail -n 1)"
+
+# Compute the goldens anew and write them into goldens/small
+[group('change')]
+update-goldens:
+    {{ develop }} python py/goldens/small.py goldens/small
+
 # Record the bytes that the present code gives in goldens/lock.json: of the fixture, or of another model
 [group('change')]
 relock model="fixture":

@@ -42,6 +42,8 @@ let
     publishedWeights = self.callPackage ./weights-published.nix { };
     weights-htdemucs_6s = self.publishedWeights "htdemucs_6s";
 
+    goldens = self.callPackage ./goldens.nix { };
+
     mlpackage = self.callPackage ./mlpackage.nix { };
     mlpackages =
       let
@@ -88,6 +90,7 @@ in
     mlpackage = project.mlpackages.htdemucs_6s.float32;
     mlpackage-fixture = project.mlpackages.fixture.float32;
     inherit (project)
+      goldens
       htdemucs-coreml
       python
       weights-fixture
@@ -105,7 +108,7 @@ in
   };
 
   checks = project.checks {
-    inherit (project) htdemucs-coreml python;
+    inherit (project) goldens htdemucs-coreml python;
     mlpackage-fixture = project.mlpackages.fixture.float32;
     mlpackage-fixture-7_8s = project.mlpackages.fixture."float32-7_8s";
   };

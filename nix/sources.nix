@@ -42,4 +42,19 @@ in
       "weights"
     ]
   );
+
+  # What the goldens' generators need.
+  goldens = select "htdemucs-coreml-goldens-sources" (
+    map (module: "htdemucs_coreml/${module}") [
+      "__init__.py"
+      "core/__init__.py"
+      "core/contract.py"
+      "errors.py"
+      "files.py"
+      "goldens"
+      "models"
+      "signals.py"
+      "weights"
+    ]
+  );
 }

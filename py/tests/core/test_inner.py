@@ -1,6 +1,4 @@
-import json
-from pathlib import Path
-
+import numpy as np
 import pytest
 import torch
 from demucs.hdemucs import HDemucs
@@ -9,16 +7,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from committed_goldens import SMALL_GOLDENS
 from htdemucs_coreml.core.contract import INPUT_NAMES, OUTPUT_NAMES, CoreContract
 from htdemucs_coreml.core.inner import InnerHTDemucs, ModelExtractionError, extract_inner_model
+from htdemucs_coreml.goldens.reading import open_goldens
 from htdemucs_coreml.models.architecture import build_network, network_arguments
 from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.signals import synthetic_song
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from htdemucs_coreml.weights.source import load_weights
 from small_model import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY
-
-GOLDEN = Path(__file__).parents[3] / "goldens" / "core" / "fixture_11264.json"
 
 
 def joined(network: HTDemucs, core: nn.Module, mix: torch.Tensor) -> torch.Tensor:
@@ -54,18 +52,19 @@ def test_it_is_bit_identical_at_every_length(small_checkpoint: Checkpoint, sampl
 
 
 def test_in_float64_it_agrees_with_the_golden_of_upstream() -> None:
-    golden = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    goldens = open_goldens(SMALL_GOLDENS)
+    golden = goldens.entry("whole_model/fixture_11264/stems")
     entry = find_model("fixture")
     checkpoint = load_weights(entry, None)
-    assert checkpoint.sha256 == golden["weights_sha256"]
+    assert checkpoint.sha256 == golden.inputs["weights.fixture"]
     network = build_network(entry, {name: tensor.double() for name, tensor in checkpoint.tensors.items()})
-    samples = golden["shape"][-1]
-    mix = torch.from_numpy(synthetic_song(samples)).double()[None]
-    stems = joined(network, extract_inner_model(network, samples), mix)
-    expected = torch.tensor(golden["values"], dtype=torch.float64)
-    assert list(stems.shape) == golden["shape"]
+    mix = torch.from_numpy(goldens.load("whole_model/fixture_11264/input", np.float32).astype(np.float64))[None]
+    expected = torch.from_numpy(goldens.load("whole_model/fixture_11264/stems", np.float32).astype(np.float64))
+    assert golden.kept is not None
+    assert golden.kept.axis == "sample"
+    stems = joined(network, extract_inner_model(network, mix.shape[-1]), mix)[0, ..., list(golden.kept.positions)]
     assert float(expected.std()) > 0.01
-    assert torch.allclose(stems.flatten()[:: golden["flat_stride"]], expected, rtol=1e-5, atol=1e-7)
+    torch.testing.assert_close(stems, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_outputs_have_the_contracts_names_and_shapes(small_network: HTDemucs) -> None:
