@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,10 +68,15 @@ def atomic_directory(path: Path) -> Iterator[Path]:
         for item in sorted(partial.rglob("*")):
             sync_file(item)
         sync_file(partial)
+        replaced = Path(folder) / "replaced"
         if path.is_dir() and not path.is_symlink():
-            path.rename(Path(folder) / "replaced")
-        partial.rename(path)
-        shutil.rmtree(Path(folder) / "replaced", ignore_errors=True)
+            path.rename(replaced)
+        try:
+            partial.rename(path)
+        except BaseException:
+            if replaced.exists():
+                replaced.rename(path)
+            raise
     sync_file(path.parent)
 
 

@@ -1,15 +1,23 @@
+import errno
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from coremltools.proto import Model_pb2
 
 from htdemucs_coreml.convert.packaging import convert_checkpoint
+from htdemucs_coreml.package.canonical import require_target, write_package
+from htdemucs_coreml.package.digests import UNSIGNED, sha256_bytes
+from htdemucs_coreml.package.files import read_package_files
 from htdemucs_coreml.package.layout import MANIFEST, MODEL, WEIGHT_BIN
-from htdemucs_coreml.package.reader import read_package, read_package_files
+from htdemucs_coreml.package.metadata import PackageError
+from htdemucs_coreml.package.reader import read_package
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from small_model import SHORT_VARIANT
 
@@ -82,12 +90,59 @@ def test_metadata_says_all_that_a_host_needs(small_package: Path, small_checkpoi
     assert (strings["n_fft"], strings["hop_length"]) == ("4096", "1024")
     assert strings["weights_sha256"] == small_checkpoint.sha256
     assert strings["weight_bin_sha256"] == package.sha256[WEIGHT_BIN]
+    unsigned = (small_package / MODEL).read_bytes().replace(strings["model_sha256"].encode(), UNSIGNED.encode())
+    assert strings["model_sha256"] == sha256_bytes(unsigned)
 
 
-def test_an_existing_package_is_replaced_whole(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+def test_an_existing_package_is_replaced_whole(
+    small_package: Path, small_checkpoint: Checkpoint, tmp_path: Path
+) -> None:
     output = tmp_path / "small.mlpackage"
-    (output / "Data").mkdir(parents=True)
-    (output / "Data" / "left over").touch()
+    shutil.copytree(small_package, output)
+    (output / MODEL).write_bytes(b"an older one")
     convert_checkpoint(small_checkpoint, SHORT_VARIANT, output)
-    assert set(read_package_files(output)) == {MANIFEST, MODEL, WEIGHT_BIN}
+    assert package_bytes(output) == package_bytes(small_package)
     assert [item.name for item in tmp_path.iterdir()] == [output.name]
+
+
+def make_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "notes.txt").touch()
+
+
+@pytest.mark.parametrize(
+    "occupy", [make_folder, Path.touch, lambda path: path.symlink_to(path.parent)], ids=["folder", "file", "link"]
+)
+def test_what_is_no_package_is_never_replaced(tmp_path: Path, occupy: Callable[[Path], None]) -> None:
+    output = tmp_path / "keep.mlpackage"
+    occupy(output)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(PackageError, match="is no package to be replaced"):
+        require_target(output)
+    with pytest.raises(PackageError, match="is no package to be replaced"):
+        write_package(output, Model_pb2.Model(), b"")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_folder_that_is_not_there_is_named_before_anything_is_converted(tmp_path: Path) -> None:
+    with pytest.raises(PackageError, match="nowhere is not a folder"):
+        require_target(tmp_path / "nowhere" / "x.mlpackage")
+
+
+def test_a_failed_replacement_leaves_the_old_package(
+    small_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "small.mlpackage"
+    shutil.copytree(small_package, output)
+    rename = Path.rename
+
+    def fail_to_take_the_place(self: Path, target: Path) -> Path:
+        if target == output and self.parent.name.startswith("."):
+            monkeypatch.setattr(Path, "rename", rename)
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail_to_take_the_place)
+    with pytest.raises(PackageError, match="cannot be written: Input/output error"):
+        write_package(output, Model_pb2.Model(), b"")
+    assert package_bytes(output) == package_bytes(small_package)

@@ -2,15 +2,14 @@ import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 from coremltools.proto import Model_pb2
 
-from htdemucs_coreml.package.canonical import sha256_bytes
 from htdemucs_coreml.package.contents import list_contents
-from htdemucs_coreml.package.layout import MODEL, WEIGHT_BIN
+from htdemucs_coreml.package.layout import WEIGHT_BIN
 from htdemucs_coreml.package.lock import LockEntry, LockError, compare_with_lock, read_lock, update_lock
 from htdemucs_coreml.package.reader import read_package
+from package_edits import edit_model, first_value_offset, operation
 
 NAME = "mlpackages.fixture.float32"
 REPOSITORY = Path(__file__).parents[3]
@@ -35,10 +34,6 @@ def package(small_package: Path, tmp_path: Path) -> Path:
     return copy
 
 
-def change_model(package: Path, model: Model_pb2.Model) -> None:
-    (package / MODEL).write_bytes(model.SerializeToString(deterministic=True))
-
-
 def test_a_package_agrees_with_the_entry_made_from_it(package: Path, lock: Path, contents: Path) -> None:
     digest = update_lock(package, NAME, lock, contents)
     verdict = compare_with_lock(package, read_lock(lock)[NAME], contents)
@@ -54,18 +49,11 @@ def test_updating_one_entry_keeps_the_others(package: Path, lock: Path, contents
 
 def test_a_changed_weight_is_named_by_its_constant(package: Path, lock: Path, contents: Path) -> None:
     update_lock(package, NAME, lock, contents)
+    start = first_value_offset(package, "time_decoder_0__rewrite__conv__weight")
     weights = bytearray((package / WEIGHT_BIN).read_bytes())
-    value = read_package(package).model.mlProgram
-    (function,) = value.functions.values()
-    (block,) = function.block_specializations.values()
-    changed = next(op for op in block.operations if op.outputs[0].name == "time_decoder_0__rewrite__conv__weight")
-    offset = changed.attributes["val"].blobFileValue.offset
-    start = int(np.frombuffer(weights, "<u8", 1, offset + 16)[0])
     weights[start + 3] ^= 1
     (package / WEIGHT_BIN).write_bytes(weights)
-    model = Model_pb2.Model.FromString((package / MODEL).read_bytes())
-    model.description.metadata.userDefined["weight_bin_sha256"] = sha256_bytes(bytes(weights))
-    change_model(package, model)
+    edit_model(package)
 
     differences = "\n".join(compare_with_lock(package, read_lock(lock)[NAME], contents).differences)
     assert "file Data/com.apple.CoreML/weights/weight.bin: expected sha256" in differences
@@ -75,15 +63,37 @@ def test_a_changed_weight_is_named_by_its_constant(package: Path, lock: Path, co
 
 def test_a_changed_operation_is_named(package: Path, lock: Path, contents: Path) -> None:
     update_lock(package, NAME, lock, contents)
-    model = Model_pb2.Model.FromString((package / MODEL).read_bytes())
-    (function,) = model.mlProgram.functions.values()
-    (block,) = function.block_specializations.values()
-    mode = next(op for op in block.operations if op.outputs[0].name == "time_encoder_0__gelu__mode")
-    mode.attributes["val"].immediateValue.tensor.strings.values[0] = "TANH_APPROXIMATION"
-    change_model(package, model)
+
+    def approximate(model: Model_pb2.Model) -> None:
+        mode = operation(model, "time_encoder_0__gelu__mode").attributes["val"].immediateValue.tensor.strings
+        mode.values[0] = "TANH_APPROXIMATION"
+
+    edit_model(package, approximate)
 
     differences = compare_with_lock(package, read_lock(lock)[NAME], contents).differences
     assert [line for line in differences if line.startswith("operation time_encoder_0__gelu:")]
+
+
+def test_a_damaged_package_is_said_to_be_damaged(package: Path, lock: Path, contents: Path) -> None:
+    update_lock(package, NAME, lock, contents)
+    weights = bytearray((package / WEIGHT_BIN).read_bytes())
+    weights[-1] ^= 1
+    (package / WEIGHT_BIN).write_bytes(weights)
+    differences = compare_with_lock(package, read_lock(lock)[NAME], contents).differences
+    assert len(differences) == 2
+    assert "weight.bin: expected sha256" in differences[0]
+    assert "is damaged" in differences[1]
+
+
+def test_an_artefact_that_is_not_there_is_named(lock: Path, contents: Path, tmp_path: Path) -> None:
+    with pytest.raises(LockError, match="nowhere cannot be read"):
+        update_lock(tmp_path / "nowhere", NAME, lock, contents)
+
+
+def test_a_malformed_lock_is_not_updated(package: Path, contents: Path, tmp_path: Path) -> None:
+    (tmp_path / "lock.json").write_text("{}")
+    with pytest.raises(LockError, match="not a valid lock"):
+        update_lock(package, NAME, tmp_path / "lock.json", contents)
 
 
 def test_an_entry_without_digests_is_unconfirmed_and_says_why(package: Path, lock: Path, contents: Path) -> None:

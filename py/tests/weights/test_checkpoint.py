@@ -145,6 +145,17 @@ def test_published_weights_are_never_replaced_by_generated_ones() -> None:
         load_weights(find_model("htdemucs_6s"), None)
 
 
+def test_other_weights_do_not_pass_for_the_fixtures(tmp_path: Path) -> None:
+    entry = find_model("fixture")
+    tensors = dict(fixture_tensors(entry))
+    tensors["encoder.0.conv.bias"] = tensors["encoder.0.conv.bias"][::-1].copy()
+    write_fixture_weights(tmp_path / "sound.safetensors", entry)
+    changed = tmp_path / "changed.safetensors"
+    write_safetensors(changed, tensors, read_safetensors(tmp_path / "sound.safetensors").metadata)
+    with pytest.raises(WeightsError, match="holds other weights than fixture"):
+        load_checkpoint(changed, entry)
+
+
 def test_fixture_weights_are_not_taken_for_published_ones(weights_file: Path) -> None:
     with pytest.raises(WeightsError, match="but the published weights have"):
         load_checkpoint(weights_file, find_model("htdemucs_6s"))
@@ -158,7 +169,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 def test_fractions_survive_the_metadata(weights_file: Path) -> None:
     kwargs = json.loads(read_safetensors(weights_file).metadata["kwargs"])
     assert kwargs["segment"] == {"_type": "fraction", "numerator": 39, "denominator": 5}
-    assert SMALL_ENTRY.training_segment == Fraction(39, 5)
+    assert SMALL_ENTRY.architecture["segment"] == Fraction(39, 5)
 
 
 def test_every_tensor_of_the_file_is_float16(weights_file: Path) -> None:

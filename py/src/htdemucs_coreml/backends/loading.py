@@ -9,7 +9,7 @@ from typing import Literal
 
 from htdemucs_coreml.backends.base import BackendError, CoreBackend
 from htdemucs_coreml.convert.variants import variants
-from htdemucs_coreml.models.registry import find_model
+from htdemucs_coreml.models.registry import EMBEDDED_MODEL, find_model
 
 BACKEND_NAMES = ("interpreter", "torch", "coreml")
 PACKAGES_VARIABLE = "HTDEMUCS_COREML_PACKAGES"
@@ -65,7 +65,7 @@ def find_package(model: str | None, segment: Segment | None) -> Path:
     BackendError
         If there is none; the message says how to make one.
     """
-    entry = find_model(model or "fixture")
+    entry = find_model(model or EMBEDDED_MODEL)
     variant = _VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT]
     file = f"{entry.name}.{variant}.mlpackage"
     folder = os.environ.get(PACKAGES_VARIABLE)
@@ -89,4 +89,4 @@ def _torch_backend(
         metadata = read_package(package).metadata
         return TorchBackend.load(find_model(metadata.model), weights, metadata.segment_samples)
     samples = variants()[_VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT]].segment_samples
-    return TorchBackend.load(find_model(model or "fixture"), weights, samples)
+    return TorchBackend.load(find_model(model or EMBEDDED_MODEL), weights, samples)

@@ -8,14 +8,15 @@ from htdemucs_coreml.core.contract import HOP_LENGTH, N_FFT, SAMPLE_RATE_HZ
 from htdemucs_coreml.core.inner import extract_inner_model
 from htdemucs_coreml.core.rewrites import rewritten
 from htdemucs_coreml.models.architecture import build_network
-from htdemucs_coreml.package.canonical import canonical_model, sha256_bytes, write_package
+from htdemucs_coreml.package.canonical import canonical_model, write_package
+from htdemucs_coreml.package.digests import UNSIGNED, sha256_bytes
 from htdemucs_coreml.package.metadata import PackageMetadata
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 
 _LICENCE_OF_GENERATED_WEIGHTS = "MIT"
 
 
-def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -> PackageMetadata:
+def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -> None:
     """Convert a model to a package.
 
     Parameters
@@ -27,17 +28,12 @@ def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -
     output : Path
         The ``.mlpackage`` to write, whole or not at all.
 
-    Returns
-    -------
-    PackageMetadata
-        What the package says of itself.
-
     Raises
     ------
     ModelExtractionError, ConversionError
         If the model cannot be extracted or converted.
-    OSError
-        If the package cannot be written.
+    PackageError
+        If the package cannot be written; `htdemucs_coreml.package.canonical.require_target` tells beforehand.
     """
     entry = checkpoint.entry
     core = extract_inner_model(build_network(entry, checkpoint.tensors), variant.segment_samples)
@@ -52,7 +48,7 @@ def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -
         hop_length=HOP_LENGTH,
         weights_sha256=checkpoint.sha256,
         weight_bin_sha256=sha256_bytes(program.weight_bin),
+        model_sha256=UNSIGNED,
     )
     licence = _LICENCE_OF_GENERATED_WEIGHTS if entry.weights is None else entry.weights.licence
     write_package(output, canonical_model(program.model, metadata, entry.summary, licence), program.weight_bin)
-    return metadata

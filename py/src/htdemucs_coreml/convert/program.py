@@ -1,10 +1,10 @@
 """The core as an ML program: captured by PyTorch, converted by coremltools, named after its blocks."""
 
-import logging
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -72,17 +72,18 @@ def convert_core(core: InnerHTDemucs) -> ConvertedProgram:
                 minimum_deployment_target=DEPLOYMENT_TARGET,
             )
             name_operations(program)
-            package = Path(folder) / "converted.mlpackage"
-            coremltools.convert(
+            converted = coremltools.convert(
                 program,
                 convert_to="mlprogram",
                 compute_precision=coremltools.precision.FLOAT32,
                 minimum_deployment_target=DEPLOYMENT_TARGET,
                 pass_pipeline=coremltools.PassPipeline.EMPTY,
                 skip_model_load=True,
-            ).save(str(package))
-        except (RuntimeError, ValueError, NotImplementedError) as error:
+            )
+        except (RuntimeError, ValueError) as error:
             raise ConversionError(f"coremltools cannot convert the core of this model: {error}") from error
+        package = Path(folder) / "converted.mlpackage"
+        converted.save(str(package))
         data = package / "Data" / "com.apple.CoreML"
         model = Model_pb2.Model.FromString((data / "model.mlmodel").read_bytes())
         return ConvertedProgram(model, (data / "weights" / "weight.bin").read_bytes())
@@ -99,14 +100,11 @@ def _captured(core: InnerHTDemucs) -> torch.jit.ScriptModule:
 
 @contextmanager
 def _quiet_converter() -> Iterator[None]:
-    """Silence notes about shapes that the trace fixes on purpose, and coremltools' progress bars and advice."""
-    logger = logging.getLogger("coremltools")
-    level = logger.level
-    with warnings.catch_warnings():
+    """Silence notes about shapes that the capture fixes on purpose, and coremltools' progress bars and advice.
+
+    What goes wrong is raised, not written to standard error.
+    """
+    with warnings.catch_warnings(), redirect_stderr(StringIO()):
         warnings.simplefilter("ignore", TracerWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
-        logger.setLevel(logging.ERROR)
-        try:
-            yield
-        finally:
-            logger.setLevel(level)
+        yield

@@ -96,14 +96,30 @@ class PlainAttention(nn.Module):
             self.add_module(name, _linear(weight, bias))
         self.output = _linear(attention.out_proj.weight.detach(), attention.out_proj.bias.detach())
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor, **_: object) -> tuple[Tensor, None]:
-        """Attend; accepts and ignores the options with which upstream's layers call an attention.
+    def forward(
+        self,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attn_mask: None = None,
+        key_padding_mask: None = None,
+        need_weights: bool = False,
+        is_causal: bool = False,
+    ) -> tuple[Tensor, None]:
+        """Attend; the options are those with which upstream's layers call an attention, and have to be off.
 
         Parameters
         ----------
         query : Tensor [1, steps, channels]
         key, value : Tensor [1, context, channels]
+
+        Raises
+        ------
+        ValueError
+            If an option is on.
         """
+        if attn_mask is not None or key_padding_mask is not None or need_weights or is_causal:
+            raise ValueError("a plain attention has no masks and gives no weights")
         heads = [
             self.get_submodule(name)(x).reshape(1, x.shape[1], self.heads, -1).permute(0, 2, 1, 3)
             for name, x in (("query", query), ("key", key), ("value", value))
@@ -176,8 +192,17 @@ def group_norms_as_layer_norms(core: InnerHTDemucs) -> None:
 
 
 def attention_as_projections(core: InnerHTDemucs) -> None:
-    """Replace packed multi-head attention by plain projections of query, key and value."""
+    """Replace packed multi-head attention by plain projections of query, key and value.
+
+    Raises
+    ------
+    ModelExtractionError
+        If an attention has several embedding widths, no biases, or the batch not first.
+    """
     for parent, name, attention in _children(core, nn.MultiheadAttention):
+        packed = attention.in_proj_weight is not None and attention.in_proj_bias is not None
+        if not (packed and attention.batch_first and attention.bias_k is None and not attention.add_zero_attn):
+            raise ModelExtractionError(f"{name} is no packed attention with biases and the batch first")
         parent.add_module(name, PlainAttention(attention))
 
 

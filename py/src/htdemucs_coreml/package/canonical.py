@@ -4,7 +4,7 @@ coremltools leaves the clock, the time zone, random identifiers, the PyTorch bui
 maps, the layout of the address space in a package. Here they are fixed or left out.
 """
 
-import hashlib
+import os
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -12,10 +12,13 @@ from pathlib import Path
 from coremltools.proto import MIL_pb2, Model_pb2
 
 from htdemucs_coreml.files import atomic_directory
+from htdemucs_coreml.package.digests import UNSIGNED, sha256_bytes
+from htdemucs_coreml.package.files import read_package_files
 from htdemucs_coreml.package.layout import FILE_MODE, FOLDER_MODE, MANIFEST, MODEL, WEIGHT_BIN, manifest
-from htdemucs_coreml.package.metadata import PackageMetadata
+from htdemucs_coreml.package.metadata import PackageError, PackageMetadata
 
 _BUILD_INFO = "buildInfo"
+_MODEL_DIGEST = "model_sha256"
 _DESCRIPTIONS: Mapping[str, str] = {
     "spectrogram_real": "Real part of the mix's STFT: channel, bin, frame; n_fft 4096, hop 1024, Hann, scaled by 1/64",
     "spectrogram_imag": "Imaginary part of the mix's STFT",
@@ -34,7 +37,7 @@ def canonical_model(model: Model_pb2.Model, metadata: PackageMetadata, summary: 
     model : Model_pb2.Model
         As coremltools gives it.
     metadata : PackageMetadata
-        What the package says of itself.
+        What the package says of itself; its `model_sha256` is replaced by the copy's own.
     summary, licence : str
         Short description and licence, as Xcode shows them.
     """
@@ -50,6 +53,8 @@ def canonical_model(model: Model_pb2.Model, metadata: PackageMetadata, summary: 
     for key, value in metadata.to_strings().items():
         strings[key] = value
     canonical.mlProgram.attributes[_BUILD_INFO].CopyFrom(_build_info())
+    strings[_MODEL_DIGEST] = UNSIGNED
+    strings[_MODEL_DIGEST] = sha256_bytes(canonical.SerializeToString(deterministic=True))
     return canonical
 
 
@@ -67,27 +72,48 @@ def write_package(path: Path, model: Model_pb2.Model, weight_bin: bytes) -> None
 
     Raises
     ------
-    OSError
-        If the folder cannot be written.
+    PackageError
+        If the folder cannot be written, or something that is no package stands in its place.
     """
+    require_target(path)
     contents = {
         MANIFEST: manifest(),
         MODEL: model.SerializeToString(deterministic=True),
         WEIGHT_BIN: weight_bin,
     }
-    with atomic_directory(path) as folder:
-        for relative, content in contents.items():
-            target = folder / relative
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
-            target.chmod(FILE_MODE)
-        for parent in (folder, *(item for item in folder.rglob("*") if item.is_dir())):
-            parent.chmod(FOLDER_MODE)
+    try:
+        with atomic_directory(path) as folder:
+            for relative, content in contents.items():
+                target = folder / relative
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(content)
+                target.chmod(FILE_MODE)
+            for parent in (folder, *(item for item in folder.rglob("*") if item.is_dir())):
+                parent.chmod(FOLDER_MODE)
+    except OSError as error:
+        raise PackageError(f"{path} cannot be written: {error.strerror}; choose another place") from error
 
 
-def sha256_bytes(content: bytes) -> str:
-    """Hexadecimal sha256 of bytes in memory."""
-    return hashlib.sha256(content).hexdigest()
+def require_target(path: Path) -> None:
+    """Refuse a place where a package cannot be written, before anything is spent on making it.
+
+    Raises
+    ------
+    PackageError
+        If the parent is no folder that can be written to, or what stands at `path` is not a package.
+    """
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        raise PackageError(f"{path} cannot be written: {parent} is not a folder; make it first")
+    if not os.access(parent, os.W_OK):
+        raise PackageError(f"{path} cannot be written: {parent} is not yours to write to; choose another place")
+    if path.is_symlink() or path.exists():
+        try:
+            is_package = not path.is_symlink() and bool(read_package_files(path))
+        except PackageError:
+            is_package = False
+        if not is_package:
+            raise PackageError(f"{path} is there, but is no package to be replaced; move it away first")
 
 
 def _build_info() -> MIL_pb2.Value:

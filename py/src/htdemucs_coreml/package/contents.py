@@ -40,9 +40,12 @@ def list_contents(package: Package) -> list[str]:
 def differences(expected: list[str], actual: list[str], most: int = 20) -> Iterator[str]:
     """What differs between two listings, item by item, at most `most` lines."""
     before, after = (dict(_keyed(lines)) for lines in (expected, actual))
-    found = [f"{key}: expected {before.get(key, 'none')}, got {after.get(key, 'none')}"
-             for key in [*before, *(key for key in after if key not in before)]
-             if before.get(key) != after.get(key)]  # fmt: skip
+    keys = [*before, *(key for key in after if key not in before)]
+    found = [
+        f"{key}: expected {before.get(key, 'none')}, got {after.get(key, 'none')}"
+        for key in keys
+        if before.get(key) != after.get(key)
+    ]
     yield from found[:most]
     if len(found) > most:
         yield f"and {len(found) - most} more"
@@ -57,6 +60,8 @@ def _keyed(lines: list[str]) -> Iterator[tuple[str, str]]:
 def _block_lines(path: Path, block: MIL_pb2.Block, weight_bin: bytes) -> Iterator[str]:
     small_constants: dict[str, bytes] = {}
     for operation in block.operations:
+        if not operation.outputs:
+            raise PackageError(f"{path} holds an operation {operation.type} without a result; it is malformed")
         name = operation.outputs[0].name
         if operation.type != "const":
             digest = hashlib.sha256(operation.SerializeToString(deterministic=True))

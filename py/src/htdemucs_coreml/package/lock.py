@@ -2,23 +2,21 @@
 
 ``goldens/lock.json`` holds, by the artefact's name, the sha256 of each file, or null with a reason where nobody could
 confirm one yet. ``goldens/contents/<name>.txt`` lists what a locked package holds, so that a mismatch can be named.
-
-Run as ``python -m htdemucs_coreml.package.lock check|update --name NAME --lock FILE --contents FOLDER PATH``.
 """
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import click
-
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 from htdemucs_coreml.files import atomic_file, sha256_file
 from htdemucs_coreml.package.contents import differences, list_contents
-from htdemucs_coreml.package.reader import read_package, read_package_files, tree_sha256
+from htdemucs_coreml.package.digests import tree_sha256
+from htdemucs_coreml.package.files import read_package_files
+from htdemucs_coreml.package.metadata import PackageError
+from htdemucs_coreml.package.reader import read_package
 
 LOCK_VERSION = 1
 
@@ -85,16 +83,20 @@ def read_lock(path: Path) -> dict[str, LockEntry]:
 
 
 def digest_artefact(path: Path) -> dict[PurePosixPath, str]:
-    """sha256 of each file of an artefact: a package's files, or a single file under its own name.
+    """sha256 of each file of an artefact by its path in it; of a single file, under the path ``.``.
 
     Raises
     ------
+    LockError
+        If it cannot be read.
     PackageError
         If a folder is not a package.
     """
-    if path.is_dir():
-        return {relative: sha256_file(file) for relative, file in read_package_files(path).items()}
-    return {PurePosixPath("."): sha256_file(path)}
+    files = read_package_files(path) if path.is_dir() else {PurePosixPath("."): path}
+    try:
+        return {relative: sha256_file(file) for relative, file in files.items()}
+    except OSError as error:
+        raise LockError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def compare_with_lock(path: Path, entry: LockEntry, contents: Path) -> LockVerdict:
@@ -119,12 +121,26 @@ def compare_with_lock(path: Path, entry: LockEntry, contents: Path) -> LockVerdi
         if entry.files.get(file) != digests.get(file)
     ]
     if found and path.is_dir() and contents.exists():
-        found += differences(contents.read_text(encoding="utf-8").splitlines(), list_contents(read_package(path)))
+        try:
+            actual = list_contents(read_package(path))
+        except PackageError as error:
+            found.append(str(error))
+        else:
+            found += differences(contents.read_text(encoding="utf-8").splitlines(), actual)
     return LockVerdict(sha256, confirmed=not found, differences=tuple(found), reason=None)
 
 
 def update_lock(path: Path, name: str, lock: Path, contents: Path) -> str:
-    """Write an artefact's digests into the lock and, for a package, its listing; returns the artefact's digest."""
+    """Write an artefact's digests into the lock and, for a package, its listing; returns the artefact's digest.
+
+    Raises
+    ------
+    LockError
+        If the lock or the artefact cannot be read.
+    PackageError
+        If a folder is not a package.
+    """
+    read_lock(lock)
     digests = digest_artefact(path)
     table: dict[str, Any] = json.loads(lock.read_bytes())
     table["artefacts"][name] = {"files": {str(file): digests[file] for file in sorted(digests, key=str)}}
@@ -144,52 +160,3 @@ def _entry(fields: Mapping[str, Any]) -> LockEntry:
 def _write_text(path: Path, text: str) -> None:
     with atomic_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
-
-
-@click.group()
-def _main() -> None:
-    """Compare artefacts with the lock, or write them into it."""
-
-
-_name = click.option("--name", required=True, help="The artefact's name in the lock.")
-_lock = click.option("--lock", required=True, type=click.Path(path_type=Path), help="The lock file.")
-_contents = click.option(
-    "--contents", required=True, type=click.Path(path_type=Path), help="Folder of the packages' listings."
-)
-_artefact = click.argument("artefact", type=click.Path(path_type=Path))
-
-
-@_main.command()
-@_name
-@_lock
-@_contents
-@_artefact
-def check(name: str, lock: Path, contents: Path, artefact: Path) -> None:
-    """Fail, naming every difference, unless ARTEFACT is what the lock says."""
-    entries = read_lock(lock)
-    if name not in entries:
-        raise LockError(f"{lock} has no entry {name}; add it with `just relock`")
-    verdict = compare_with_lock(artefact, entries[name], contents / f"{name}.txt")
-    if verdict.differences:
-        lines = "\n  ".join(verdict.differences)
-        raise LockError(f"{name} is not what {lock} says:\n  {lines}\nIf this is on purpose, run `just relock`.")
-    state = "as locked" if verdict.confirmed else f"unconfirmed: {verdict.reason}"
-    click.echo(f"{name} sha256 {verdict.sha256} {state}")
-
-
-@_main.command()
-@_name
-@_lock
-@_contents
-@_artefact
-def update(name: str, lock: Path, contents: Path, artefact: Path) -> None:
-    """Write the digests of ARTEFACT into the lock."""
-    click.echo(f"{name} sha256 {update_lock(artefact, name, lock, contents / f'{name}.txt')} locked")
-
-
-if __name__ == "__main__":
-    try:
-        _main()
-    except HTDemucsCoreMLError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)

@@ -1,11 +1,14 @@
 """What a package says of itself, so that hosts never hard-code it."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from htdemucs_coreml.core.contract import HOP_LENGTH, N_FFT, SAMPLE_RATE_HZ, CoreContract
 from htdemucs_coreml.errors import HTDemucsCoreMLError
+
+_STEM_NAME = re.compile("[a-z0-9_-]{1,64}")
 
 
 class PackageError(HTDemucsCoreMLError):
@@ -30,6 +33,9 @@ class PackageMetadata:
         Digest of the weights that were converted; see `htdemucs_coreml.weights.checkpoint.canonical_sha256`.
     weight_bin_sha256 : str
         Digest of the package's ``weight.bin``, which hosts check when they load it.
+    model_sha256 : str
+        Digest of the package's ``model.mlmodel``, this very value written as 64 zeros in it; see
+        `htdemucs_coreml.package.canonical.model_sha256`.
     """
 
     model: str
@@ -41,6 +47,7 @@ class PackageMetadata:
     hop_length: int
     weights_sha256: str
     weight_bin_sha256: str
+    model_sha256: str
 
     @property
     def contract(self) -> CoreContract:
@@ -52,6 +59,7 @@ class PackageMetadata:
         return {
             "hop_length": str(self.hop_length),
             "model": self.model,
+            "model_sha256": self.model_sha256,
             "n_fft": str(self.n_fft),
             "sample_rate": str(self.sample_rate),
             "segment_samples": str(self.segment_samples),
@@ -72,8 +80,10 @@ class PackageMetadata:
         """
         try:
             sources = json.loads(strings["sources"])
-            if not isinstance(sources, list) or not sources or not all(isinstance(name, str) for name in sources):
-                raise ValueError("sources is not a list of names")
+            if not isinstance(sources, list) or not sources or len(set(map(str, sources))) != len(sources):
+                raise ValueError("sources is not a list of different names")
+            if not all(isinstance(name, str) and _STEM_NAME.fullmatch(name) for name in sources):
+                raise ValueError(f"sources are {sources}; a stem's name is made of a to z, 0 to 9, - and _")
             metadata = cls(
                 model=strings["model"],
                 variant=strings["variant"],
@@ -84,6 +94,7 @@ class PackageMetadata:
                 hop_length=int(strings["hop_length"]),
                 weights_sha256=strings["weights_sha256"],
                 weight_bin_sha256=strings["weight_bin_sha256"],
+                model_sha256=strings["model_sha256"],
             )
         except KeyError as error:
             raise PackageError(f"the package's metadata lacks {error}; it was not made by this project") from error

@@ -81,12 +81,27 @@ def load_checkpoint(path: Path, entry: ModelEntry) -> Checkpoint:
     file = parse_safetensors(content, path)
     arguments = _constructor_arguments(path, file)
     _require_architecture(path, arguments, entry)
-    tensors = _float32_tensors(path, file, entry)
+    return checkpoint_of(_float32_tensors(path, file, entry), entry, str(path))
+
+
+def checkpoint_of(tensors: Mapping[str, NDArray[np.float32]], entry: ModelEntry, origin: str) -> Checkpoint:
+    """Tensors as the checkpoint of a model; `origin` is named in errors.
+
+    Raises
+    ------
+    WeightsError
+        If the registry knows the tensors' digest and they have another.
+    """
+    sha256 = canonical_sha256(tensors)
+    if entry.weights_sha256 not in (None, sha256):
+        raise WeightsError(
+            f"{origin} holds other weights than {entry.name}: their digest is {sha256}, not {entry.weights_sha256}"
+        )
     return Checkpoint(
         entry=entry,
         sources=entry.sources,
         tensors={name: torch.from_numpy(tensor) for name, tensor in tensors.items()},
-        sha256=canonical_sha256(tensors),
+        sha256=sha256,
     )
 
 

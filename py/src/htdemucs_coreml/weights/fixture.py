@@ -11,12 +11,12 @@ import hashlib
 import json
 import math
 import re
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
@@ -158,5 +158,12 @@ def _scaled(deviations: NDArray[np.int64], rule: Rule, gain: Fraction, fan_in: i
     return np.ldexp(steps.astype(np.float64), -bits).astype(np.float16)
 
 
+@click.command()
+@click.argument("output", type=click.Path(path_type=Path))
+def main(output: Path) -> None:
+    """Write the fixture weights to OUTPUT, a safetensors file."""
+    write_fixture_weights(output, find_model("fixture"))
+
+
 if __name__ == "__main__":
-    write_fixture_weights(Path(sys.argv[1]), find_model("fixture"))
+    main()

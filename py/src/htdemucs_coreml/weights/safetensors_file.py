@@ -22,6 +22,7 @@ from htdemucs_coreml.files import atomic_file
 
 MAX_HEADER_BYTES = 4 << 20
 MAX_FILE_BYTES = 1 << 30
+MAX_RANK = 8
 
 _LENGTH_BYTES = 8
 _DTYPES: Mapping[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
@@ -163,14 +164,18 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _described(path: Path, name: str, fields: object) -> tuple[np.dtype[Any], tuple[int, ...], int, int]:
     match fields:
-        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [int(start), int(stop)], **rest} if (
-            not rest and all(type(size) is int and 0 <= size <= MAX_FILE_BYTES for size in shape) and 0 <= start <= stop
-        ):
-            if dtype not in _DTYPES:
-                raise _malformed(path, f"tensor {name} is {dtype}; only {' and '.join(_DTYPES)} are read")
-            return _DTYPES[dtype], tuple(shape), start, stop
-        case _:
-            raise _malformed(path, f"tensor {name} has no valid description")
+        case {"dtype": str(dtype), "shape": list(shape), "data_offsets": [start, stop], **rest} if not rest:
+            sizes_are_valid = len(shape) <= MAX_RANK and all(_is_int(size, 1) for size in shape)
+            if sizes_are_valid and _is_int(start, 0) and _is_int(stop, start):
+                if dtype not in _DTYPES:
+                    raise _malformed(path, f"tensor {name} is {dtype}; only {' and '.join(_DTYPES)} are read")
+                return _DTYPES[dtype], tuple(shape), start, stop
+    raise _malformed(path, f"tensor {name} has no valid description")
+
+
+def _is_int(value: object, least: int) -> bool:
+    """Whether a value is an integer (JSON's true and false are not) from `least` to the largest file."""
+    return type(value) is int and least <= value <= MAX_FILE_BYTES
 
 
 def _malformed(path: Path, reason: str) -> WeightsError:

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from htdemucs_coreml.models.registry import ModelEntry
-from htdemucs_coreml.weights.checkpoint import Checkpoint, canonical_sha256, load_checkpoint
+from htdemucs_coreml.weights.checkpoint import Checkpoint, checkpoint_of, load_checkpoint
 from htdemucs_coreml.weights.fixture import fixture_tensors
 from htdemucs_coreml.weights.safetensors_file import WeightsError
 
@@ -34,9 +33,4 @@ def load_weights(entry: ModelEntry, path: Path | None) -> Checkpoint:
             f"and give it with --weights {entry.weights.file}"
         )
     tensors = {name: tensor.astype(np.float32) for name, tensor in fixture_tensors(entry).items()}
-    return Checkpoint(
-        entry=entry,
-        sources=entry.sources,
-        tensors={name: torch.from_numpy(tensor) for name, tensor in tensors.items()},
-        sha256=canonical_sha256(tensors),
-    )
+    return checkpoint_of(tensors, entry, "this program")
