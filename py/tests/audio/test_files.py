@@ -164,6 +164,13 @@ def test_a_truncated_file_is_an_error(
     assert capfd.readouterr().err == ""
 
 
+def test_a_file_that_cannot_be_decoded_further_names_no_time_that_is_not_known(tmp_path: Path) -> None:
+    path = cut(write(tmp_path / "song.flac", noise(200_000), "PCM_16"), 0.5)
+    with pytest.raises(AudioError) as raised:
+        assert AudioFile(path).frames
+    assert str(raised.value) == f"{path}: the file is truncated or damaged: not all of it can be decoded"
+
+
 @pytest.mark.parametrize("keep", range(1, 3000, 211))
 @pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg", "aiff"])
 def test_a_file_cut_in_its_header_is_an_error(tmp_path: Path, suffix: str, keep: int) -> None:

@@ -1,7 +1,10 @@
 """The tool starts fast, lists its commands without importing them, and knows one way to end with an error."""
 
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -11,6 +14,7 @@ from htdemucs_coreml.cli import main
 from htdemucs_coreml.cli.application import application
 from htdemucs_coreml.mil import MILError
 
+PYTHON_PATH = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 COMMANDS = ["separate", "convert", "verify", "inspect", "info"]
 
 
@@ -62,13 +66,91 @@ def test_help_imports_no_heavy_library() -> None:
     )
     ended = subprocess.run(
         [sys.executable, "-c", script],
-        env={"PYTHONPATH": ":".join(path for path in sys.path if path)},
+        env=PYTHON_PATH,
         capture_output=True,
         text=True,
         check=False,
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.splitlines()[-1] == "imported: []"
+
+
+PRINT_UNFLUSHED = (
+    "import click\n"
+    "from htdemucs_coreml.cli.application import run\n"
+    "run(click.Command('x', callback=lambda: print('x')), [], prog_name='x')\n"
+)
+
+
+@pytest.mark.parametrize("arguments", [["-m", "htdemucs_coreml", "--help"], ["-c", PRINT_UNFLUSHED]])
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(arguments: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        ended = subprocess.run(
+            [sys.executable, *arguments], env=PYTHON_PATH, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (1, "error: No space left on device\n")
+
+
+@pytest.mark.parametrize("arguments", [["-m", "htdemucs_coreml", "--help"], ["-c", PRINT_UNFLUSHED]])
+def test_output_that_nobody_reads_on_ends_the_tool_quietly(arguments: list[str]) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with os.fdopen(write_end, "wb") as closed:
+        ended = subprocess.run(
+            [sys.executable, *arguments], env=PYTHON_PATH, stdout=closed, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
+def test_a_signal_while_the_tool_is_being_imported_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("import time\nprint('imported', flush=True)\ntime.sleep(60)\n")
+    environment = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{PYTHON_PATH['PYTHONPATH']}"}
+    with subprocess.Popen(
+        [sys.executable, "-m", "htdemucs_coreml", "--help"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "imported\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "error: ended by SIGINT; nothing partial was left behind\n")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("separate", "", "-o", "out"),
+        ("separate", "a.wav", "-o", ""),
+        ("separate", "a.wav", "-o", "out", "--package", ""),
+        ("separate", "a.wav", "-o", "out", "--backend", "torch", "--weights", ""),
+        ("info", ""),
+        ("inspect", ""),
+        ("verify", ""),
+        ("verify", "p", "--weights", ""),
+    ],
+)
+def test_an_empty_path_is_wrong_usage(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(*arguments) == 2
+    assert "the path is empty" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["info", "inspect", "verify"])
+def test_a_package_that_cannot_be_read_is_no_wrong_usage(
+    command: str, small_package: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(path: Path, *_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert run(command, str(small_package)) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith("Permission denied")
 
 
 @pytest.mark.parametrize("error", [BackendError("a\nb"), MILError("a b"), OSError("a b")])
@@ -86,6 +168,14 @@ def test_an_error_of_the_system_is_told_with_its_file(
     failing.append(PermissionError(13, "Permission denied", "/some/file"))
     assert run("info") == 1
     assert capsys.readouterr().err == "error: /some/file: Permission denied\n"
+
+
+def test_control_codes_in_an_error_are_escaped(
+    failing: list[BaseException], capsys: pytest.CaptureFixture[str]
+) -> None:
+    failing.append(BackendError("a \x1b[2J b"))
+    assert run("info") == 1
+    assert capsys.readouterr().err == "error: a \\x1b[2J b\n"
 
 
 def test_a_bug_keeps_its_traceback(failing: list[BaseException]) -> None:

@@ -1,19 +1,25 @@
 """The commands that make and examine packages: convert, verify, info, inspect."""
 
 import json
+import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner, Result
 
+import htdemucs_coreml.cli.info as info_module
+import htdemucs_coreml.cli.verify as verify_module
 from htdemucs_coreml.cli.convert import command as convert
 from htdemucs_coreml.cli.info import command as info
 from htdemucs_coreml.cli.inspect import command as inspect
+from htdemucs_coreml.cli.verify import command as verify
 from htdemucs_coreml.package.layout import WEIGHT_BIN
 from htdemucs_coreml.package.metadata import PackageError
 from htdemucs_coreml.package.reader import read_package
+from htdemucs_coreml.verification import Verification, VerificationError
 from htdemucs_coreml.weights.safetensors_file import WeightsError
 from small_model import SMALL_ENTRY
 
@@ -37,6 +43,42 @@ def test_info_as_json_is_one_object_with_the_same_facts(small_package: Path) -> 
     assert table["bytes"] == sum(file.stat().st_size for file in small_package.rglob("*") if file.is_file())
     assert table["metadata"]["sources"] == list(SMALL_ENTRY.sources)
     assert table["inputs"]["waveform"] == [1, 2, package.metadata.segment_samples]
+
+
+def test_info_escapes_control_codes_of_metadata(small_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = read_package(small_package)
+    hostile = replace(package, metadata=replace(package.metadata, variant="a\x1b[2J\nsha256  0"))
+    monkeypatch.setattr(info_module, "read_package", lambda _: hostile)
+    assert "  a\\x1b[2J\\nsha256  0\n" in run(info, small_package).output
+
+
+@pytest.mark.parametrize("bass_db", [109.9, -math.inf])
+def test_verify_fails_after_its_table_where_a_stem_is_below_the_floor(
+    small_package: Path, monkeypatch: pytest.MonkeyPatch, bass_db: float
+) -> None:
+    stems = {"bass": bass_db, "drums": 120.0}
+    verification = Verification(read_package(small_package), {"stems_real": 120.0}, {"stems_real": True}, stems)
+    monkeypatch.setattr(verify_module, "verify_package", lambda *_: verification)
+    result = run(verify, small_package)
+    assert isinstance(result.exception, VerificationError)
+    assert f"the worst stem, bass, is {bass_db:.1f} dB from it (floor 110 dB)" in str(result.exception)
+    assert result.output.splitlines()[-1].split() == ["drums", "120.0", "dB"]
+
+
+def test_verify_names_outputs_that_are_outside_of_tolerance(
+    small_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    within = {"stems_real": True, "stems_waveform": False}
+    verification = Verification(read_package(small_package), dict.fromkeys(within, 120.0), within, {"bass": 120.0})
+    monkeypatch.setattr(verify_module, "verify_package", lambda *_: verification)
+    result = run(verify, small_package)
+    assert isinstance(result.exception, VerificationError)
+    assert "outside of tolerance: stems_waveform;" in str(result.exception)
+
+
+def test_a_folder_in_place_of_weights_is_a_bad_input(small_package: Path, tmp_path: Path) -> None:
+    result = run(verify, small_package, "--weights", tmp_path)
+    assert isinstance(result.exception, WeightsError)
 
 
 def test_inspect_counts_operations_and_constants(small_package: Path) -> None:

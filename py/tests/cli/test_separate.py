@@ -326,6 +326,18 @@ def test_a_core_that_cannot_be_loaded_is_one_line_and_exit_code_1(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_core_that_cannot_be_loaded_is_an_event_and_all_inputs_have_failed(
+    loader: Loader, song: Path, tmp_path: Path, separate: Separate
+) -> None:
+    loader.error = BackendError("no package is at hand")
+    result = separate(song, tmp_path / "missing.wav", "-o", tmp_path / "out", "--package", "p", "--json")
+    assert result.exit_code == 1
+    missing, error, summary = result.events
+    assert missing["input"] == str(tmp_path / "missing.wav")
+    assert error == {"event": "error", "input": None, "message": "no package is at hand"}
+    assert summary == {"event": "summary", "done": 0, "failed": 2}
+
+
 @pytest.mark.parametrize("family", [BackendError, MILError])
 def test_a_core_that_fails_is_one_line_with_the_input_and_leaves_nothing(
     song: Path, tmp_path: Path, separate: Separate, monkeypatch: pytest.MonkeyPatch, family: type[Exception]
@@ -384,7 +396,7 @@ def test_quiet_json_has_results_and_no_progress(song: Path, tmp_path: Path, sepa
 
 @pytest.mark.parametrize("shown", [True, False])
 def test_a_progress_bar_counts_segments_where_it_is_shown(shown: bool, capsys: pytest.CaptureFixture[str]) -> None:
-    with progress_bar(Path("song.mp3"), shown=shown) as progress:
+    with progress_bar("song.mp3", shown=shown) as progress:
         progress(0, 3)
         progress(3, 3)
     printed = capsys.readouterr().err

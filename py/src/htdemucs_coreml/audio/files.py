@@ -102,7 +102,7 @@ class AudioFile:
         frames_read = 0
         with self._opened() as sound_file:
             stated_frames = int(sound_file.frames)
-            while len(samples := self._read(sound_file, block_frames, frames_read)):
+            while len(samples := self._read(sound_file, block_frames)):
                 block = torch.from_numpy(np.ascontiguousarray(samples.T))
                 self._require_finite(block, frames_read)
                 frames_read += len(samples)
@@ -148,15 +148,13 @@ class AudioFile:
                 f"{self.path}: this is not an audio file of a kind that can be read, such as WAV, FLAC, MP3 or Ogg"
             ) from error
 
-    def _read(self, sound_file: soundfile.SoundFile, frames: int, position: int) -> NDArray[np.float32]:
+    def _read(self, sound_file: soundfile.SoundFile, frames: int) -> NDArray[np.float32]:
         try:
             with without_decoder_messages():
                 samples: NDArray[np.float32] = sound_file.read(frames, dtype="float32", always_2d=True)
             return samples
         except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"{self.path}: the file is truncated or damaged: decoding stopped after {self._seconds(position)}"
-            ) from error
+            raise AudioError(f"{self.path}: the file is truncated or damaged: not all of it can be decoded") from error
 
     def _require_finite(self, block: Tensor, position: int) -> None:
         finite = torch.isfinite(block).all(dim=0)

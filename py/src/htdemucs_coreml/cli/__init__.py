@@ -1,5 +1,32 @@
 """The command-line tool ``htdemucs-coreml``; each command is a module of its own, imported when it is used."""
 
-from htdemucs_coreml.cli.application import main
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from htdemucs_coreml.cli.termination import exit_code_of
 
 __all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the tool and exit.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        By default the process's.
+
+    Raises
+    ------
+    SystemExit
+        As `htdemucs_coreml.cli.application.run`.
+    """
+
+    def work() -> int:
+        # Imported here, for a signal during the import to be told like any later one.
+        from htdemucs_coreml.cli.application import application, invoke
+
+        return invoke(application, arguments, prog_name="htdemucs-coreml")
+
+    sys.exit(exit_code_of(work))

@@ -1,14 +1,17 @@
 """The tool's frame: its commands, its exit codes and what becomes of errors."""
 
 import importlib
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from htdemucs_coreml import __version__
-from htdemucs_coreml.cli.termination import Terminated, termination_raised
+from htdemucs_coreml.cli.terminal_text import printable
+from htdemucs_coreml.cli.termination import exit_code_of
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 
 _COMMANDS = {
@@ -63,18 +66,30 @@ def expected_errors() -> tuple[type[Exception], ...]:
     return (HTDemucsCoreMLError,) if interpreter_errors is None else (HTDemucsCoreMLError, interpreter_errors.MILError)
 
 
-def report_error(error: Exception | str) -> None:
+def message_of(error: Exception) -> str:
+    """Return what is told of an expected error: printable, on one line."""
+    message = str(error)
+    if isinstance(error, OSError) and error.strerror:
+        message = f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return printable(" ".join(message.split()))
+
+
+def report_error(message: str) -> None:
     """Print one line ``error: …`` to standard error."""
-    click.echo(f"error: {' '.join(str(error).split())}", err=True)
+    click.echo(f"error: {message}", err=True)
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the tool and exit.
+def run(command: click.Command, arguments: Sequence[str] | None = None, *, prog_name: str) -> NoReturn:
+    """Run a command and exit.
 
     Parameters
     ----------
+    command : click.Command
+        The command, or a group of commands.
     arguments : sequence of str, optional
         By default the process's.
+    prog_name : str
+        What the help calls the program.
 
     Raises
     ------
@@ -83,27 +98,45 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         everything partial was removed. Other errors are bugs and keep their traceback.
     """
     # Outside of any handler: an exception that is being handled would keep what it refers to alive until the end.
-    sys.exit(_run(arguments))
+    sys.exit(exit_code_of(lambda: invoke(command, arguments, prog_name=prog_name)))
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def invoke(command: click.Command, arguments: Sequence[str] | None, *, prog_name: str) -> int:
+    """Run a command as `run` does and return the exit code; a signal is left to the caller."""
     try:
-        with termination_raised():
-            status = application.main(
-                args=None if arguments is None else list(arguments),
-                prog_name="htdemucs-coreml",
-                standalone_mode=False,
-            )
+        status = command.main(
+            args=None if arguments is None else list(arguments), prog_name=prog_name, standalone_mode=False
+        )
+        _flush_output()
     except click.ClickException as error:
         error.show()
         return error.exit_code
-    except Terminated as termination:
-        report_error(f"{termination}; nothing partial was left behind")
-        return termination.exit_code
+    except BrokenPipeError:
+        # Whoever read the output has seen enough.
+        _discard_unwritable_output()
+        return EXIT_FAILED
     except OSError as error:
-        report_error(f"{error.filename}: {error.strerror}" if error.filename else error)
+        _discard_unwritable_output()
+        report_error(message_of(error))
         return EXIT_FAILED
     except expected_errors() as error:
-        report_error(error)
+        report_error(message_of(error))
         return EXIT_FAILED
     return status if isinstance(status, int) else 0
+
+
+def _flush_output() -> None:
+    if sys.stdout is not None:
+        sys.stdout.flush()
+
+
+def _discard_unwritable_output() -> None:
+    """Let go of what standard output holds and cannot be written: Python would try again, and fail, at its end.
+
+    Source: Python's documentation of ``signal``, "Note on SIGPIPE".
+    """
+    try:
+        _flush_output()
+    except OSError:
+        with Path(os.devnull).open("wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import click
 
+from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.convert.variants import find_variant, variants
-from htdemucs_coreml.models.registry import find_model, registry
+from htdemucs_coreml.models.registry import EMBEDDED_MODEL, find_model, registry
+from htdemucs_coreml.package.canonical import require_target
 from htdemucs_coreml.package.reader import read_package
 from htdemucs_coreml.weights.source import load_weights
 
@@ -21,14 +23,14 @@ Examples:
 @click.command("convert", epilog=_EXAMPLES)
 @click.option(
     "--model",
-    default="fixture",
+    default=EMBEDDED_MODEL,
     show_default=True,
     type=click.Choice(list(registry())),
     help="What to convert. `fixture` needs no file, but does not separate; `htdemucs_6s` needs --weights.",
 )
 @click.option(
     "--weights",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(),
     help="The model's safetensors file. It is checked against the registry's sha256; no code from it is run.",
 )
 @click.option(
@@ -53,6 +55,7 @@ def command(model: str, weights: Path | None, variant: str, output: Path) -> Non
     """
     if output.suffix != ".mlpackage":
         raise click.BadParameter(f"{output} has to end in .mlpackage", param_hint="--output")
+    require_target(output)
     checkpoint = load_weights(find_model(model), weights)
     convert_checkpoint(checkpoint, find_variant(variant), output)
     package = read_package(output)

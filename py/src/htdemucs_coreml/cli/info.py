@@ -5,11 +5,13 @@ from pathlib import Path
 
 import click
 
+from htdemucs_coreml.cli.paths import GivenPath
+from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.package.reader import read_package
 
 
 @click.command("info")
-@click.argument("package", type=click.Path(path_type=Path))
+@click.argument("package", type=GivenPath())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def command(package: Path, as_json: bool) -> None:
     """Say what a PACKAGE is: its metadata, inputs, outputs, sizes and digests, all checked.
@@ -42,7 +44,7 @@ def command(package: Path, as_json: bool) -> None:
     }
     width = max(map(len, rows))
     for name, value in rows.items():
-        click.echo(f"{name:<{width}}  {value}")
+        click.echo(f"{name:<{width}}  {printable(value)}")
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -7,6 +7,8 @@ from typing import Any
 
 import click
 
+from htdemucs_coreml.cli.paths import GivenPath
+from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.convert.operation_names import SEPARATOR
 from htdemucs_coreml.mil import Analysis, analyse
 from htdemucs_coreml.mil import read_package as read_program
@@ -14,7 +16,7 @@ from htdemucs_coreml.package.reader import Package, read_package
 
 
 @click.command("inspect")
-@click.argument("package", type=click.Path(path_type=Path))
+@click.argument("package", type=GivenPath())
 @click.option("--largest", default=5, show_default=True, metavar="N", help="How many of the largest constants to list.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def command(package: Path, largest: int, as_json: bool) -> None:
@@ -29,13 +31,13 @@ def command(package: Path, largest: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(table, indent=2))
         return
-    click.echo(f"{package}  {read.metadata.model} {read.metadata.variant}")
+    click.echo(printable(f"{package}  {read.metadata.model} {read.metadata.variant}"))
     click.echo(f"operations         {table['operations']}")
     click.echo(f"package            {table['bytes'] / 1e6:.2f} MB")
     click.echo(f"constants          {table['constant_bytes'] / 1e6:.2f} MB")
     click.echo(f"multiply-adds      {table['multiply_adds'] / 1e9:.1f} G a segment")
     peak = table["peak_memory"]
-    click.echo(f"activation memory  {peak['bytes'] / 1e6:.1f} MB at most, in {peak['operation']}")
+    click.echo(f"activation memory  {peak['bytes'] / 1e6:.1f} MB at most, in {printable(peak['operation'])}")
     for title, rows, unit in (
         ("operations by type", table["operations_by_type"], ""),
         ("operations by element type", table["operations_by_dtype"], ""),
@@ -46,7 +48,7 @@ def command(package: Path, largest: int, as_json: bool) -> None:
         click.echo(f"\n{title}")
         width = max((len(name) for name in rows), default=0)
         for name, value in rows.items():
-            click.echo(f"  {name:<{width}}  {value:>15,}{unit}")
+            click.echo(f"  {printable(name):<{width}}  {value:>15,}{unit}")
 
 
 def _table(package: Package, analysis: Analysis, largest: int) -> dict[str, Any]:

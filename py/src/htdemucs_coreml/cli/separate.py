@@ -15,7 +15,9 @@ from htdemucs_coreml.audio.errors import AudioError
 from htdemucs_coreml.audio.files import AudioFile
 from htdemucs_coreml.audio.writing import AudioFormat, ClipMode, Container, Encoding
 from htdemucs_coreml.cli.application import EXIT_FAILED, expected_errors
+from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.separation_report import JSONReport, Report, TextReport
+from htdemucs_coreml.models.registry import EMBEDDED_MODEL
 from htdemucs_coreml.pipeline.chunk_plan import ChunkPlan, ChunkPlanError, PlanName, chunk_plan_for
 from htdemucs_coreml.pipeline.file_separation import (
     FileOptions,
@@ -25,7 +27,6 @@ from htdemucs_coreml.pipeline.file_separation import (
 )
 from htdemucs_coreml.pipeline.separation import UnknownStemError
 
-EMBEDDED_MODEL = "fixture"
 _SEGMENT_OF_PLAN: dict[PlanName, Literal["10s", "7.8s"]] = {PlanName.DESIGN: "10s", PlanName.DEMUCS: "7.8s"}
 
 
@@ -60,14 +61,14 @@ Examples:
 
 
 @click.command("separate", epilog=_EXAMPLES)
-@click.argument("inputs", metavar="INPUT…", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("inputs", metavar="INPUT…", nargs=-1, required=True, type=GivenPath())
 @click.option(
     "-o",
     "--output",
     "output_folder",
     metavar="DIR",
     required=True,
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     help="Where the folders of stems go; made if it is not there.",
 )
 @click.option(
@@ -75,7 +76,7 @@ Examples:
     metavar="NAME",
     help=f"A model whose package was built beside this installation.  [default: {EMBEDDED_MODEL}]",
 )
-@click.option("--package", type=click.Path(path_type=Path), help="An .mlpackage to use, in place of --model.")
+@click.option("--package", type=GivenPath(), help="An .mlpackage to use, in place of --model.")
 @click.option(
     "--plan",
     type=click.Choice([name.value for name in PlanName]),
@@ -116,7 +117,7 @@ Examples:
 @click.option(
     "--weights",
     metavar="FILE",
-    type=click.Path(path_type=Path),
+    type=GivenPath(),
     help="The model's safetensors file, for --backend torch.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print events as lines of JSON to standard output.")
@@ -189,6 +190,9 @@ def _separate_all(
         output_names(core.contract.sources, options)
     except (ChunkPlanError, UnknownStemError) as error:
         raise click.UsageError(str(error)) from error
+    except expected_errors() as error:
+        report.failed(None, error)
+        return len(inputs)
     for path in readable:
         started = time.monotonic()
         try:

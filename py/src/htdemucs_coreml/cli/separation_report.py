@@ -10,7 +10,8 @@ from typing import Protocol
 import click
 from tqdm import tqdm
 
-from htdemucs_coreml.cli.application import report_error
+from htdemucs_coreml.cli.application import message_of, report_error
+from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.pipeline.file_separation import SeparatedFile
 from htdemucs_coreml.pipeline.separation import Progress
 
@@ -30,8 +31,8 @@ class Report(Protocol):
         """Tell of an input's stems."""
         ...
 
-    def failed(self, path: Path, error: Exception) -> None:
-        """Tell why an input failed."""
+    def failed(self, path: Path | None, error: Exception) -> None:
+        """Tell why an input failed or, without one, why all of them did."""
         ...
 
     def summary(self, *, done: int, failed: int) -> None:
@@ -59,7 +60,7 @@ class TextReport:
     @contextmanager
     def progress_of(self, path: Path) -> Iterator[Progress]:
         """Yield a progress bar's update."""
-        with progress_bar(path, shown=not self._quiet and sys.stderr.isatty()) as progress:
+        with progress_bar(path.name, shown=not self._quiet and sys.stderr.isatty()) as progress:
             yield progress
 
     def done(self, path: Path, separated: SeparatedFile, wall_seconds: float) -> None:
@@ -69,9 +70,9 @@ class TextReport:
             folder = click.format_filename(separated.folder)
             click.echo(f"{click.format_filename(path)} -> {folder}: {names} ({wall_seconds:.1f} s)")
 
-    def failed(self, path: Path, error: Exception) -> None:
+    def failed(self, path: Path | None, error: Exception) -> None:
         """Print ``error: …`` to standard error, with the input's name where the message lacks it."""
-        report_error(error if str(path) in str(error) else f"{path}: {error}")
+        _report_failed(path, error)
 
     def summary(self, *, done: int, failed: int) -> None:
         """Print a line where some of several inputs failed."""
@@ -83,8 +84,8 @@ class JSONReport:
     """One JSON object a line on standard output; errors also on standard error.
 
     Every object has an ``event``: ``note`` (message), ``progress`` (input, segments_done, segments_total),
-    ``done`` (input, folder, stems: file by name, sample_rate_hz, frames, wall_seconds), ``error`` (input,
-    message) and, last, ``summary`` (done, failed).
+    ``done`` (input, folder, stems: file by name, sample_rate_hz, frames, wall_seconds), ``error`` (input, or null
+    where all fail for one reason; message) and, last, ``summary`` (done, failed).
 
     Parameters
     ----------
@@ -122,10 +123,10 @@ class JSONReport:
             wall_seconds=round(wall_seconds, 3),
         )
 
-    def failed(self, path: Path, error: Exception) -> None:
+    def failed(self, path: Path | None, error: Exception) -> None:
         """Print ``error``, also as text to standard error."""
-        _print_event("error", input=str(path), message=str(error))
-        report_error(error if str(path) in str(error) else f"{path}: {error}")
+        _print_event("error", input=None if path is None else str(path), message=message_of(error))
+        _report_failed(path, error)
 
     def summary(self, *, done: int, failed: int) -> None:
         """Print ``summary``."""
@@ -133,16 +134,23 @@ class JSONReport:
 
 
 @contextmanager
-def progress_bar(path: Path, *, shown: bool) -> Iterator[Progress]:
+def progress_bar(title: str, *, shown: bool) -> Iterator[Progress]:
     """Yield the update of a bar on standard error that vanishes when it is done."""
     # Segments take seconds: each is worth showing.
-    with tqdm(desc=path.name, unit="segment", leave=False, mininterval=0, disable=not shown, file=sys.stderr) as bar:
+    with tqdm(
+        desc=printable(title), unit="segment", leave=False, mininterval=0, disable=not shown, file=sys.stderr
+    ) as bar:
 
         def progress(segments_done: int, segments_total: int, /) -> None:
             bar.total = segments_total
             bar.update(segments_done - bar.n)
 
         yield progress
+
+
+def _report_failed(path: Path | None, error: Exception) -> None:
+    message = message_of(error)
+    report_error(message if path is None or str(path) in str(error) else f"{printable(str(path))}: {message}")
 
 
 def _print_event(event: str, **values: object) -> None:

@@ -1,7 +1,8 @@
 """Signals that end the tool are exceptions, so that whatever is partial is removed on the way out."""
 
 import signal
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -44,3 +45,14 @@ def termination_raised() -> Iterator[None]:
     finally:
         for each, handler in previous.items():
             signal.signal(each, handler)
+
+
+def exit_code_of(work: Callable[[], int]) -> int:
+    """Return what `work` returns or, where a signal ends it, tell so in one line and return 128 + its number."""
+    try:
+        with termination_raised():
+            return work()
+    except Terminated as termination:
+        if sys.stderr is not None:
+            sys.stderr.write(f"error: {termination}; nothing partial was left behind\n")
+        return termination.exit_code
