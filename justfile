@@ -13,6 +13,8 @@ override := if nixpkgs == "hostpkgs" { "--override-input nixpkgs path:" + root /
 
 export NIX_CONFIG := env("NIX_CONFIG", "") + "\n" + read(settings)
 
+# Errors and the progress of builds; not, every time, that an override does not go into flake.lock.
+quietly := "--quiet --quiet --quiet"
 develop := "nix develop " + override + " --command"
 # Lets a command find the fixture's packages, which are built first.
 with_packages := "HTDEMUCS_COREML_PACKAGES=\"$(just build embeddedPackages | tail -n 1)\""
@@ -25,6 +27,13 @@ default:
 [group('use')]
 demo output=(state / "demo"):
     nix run {{ override }} --print-build-logs .#demo -- --output "$1"
+
+# Run the command-line tool; arguments go to it, and paths among them start where you are
+[group('use')]
+[no-cd]
+[no-exit-message]
+run *arguments:
+    @nix run {{ quietly }} {{ override }} {{ root }} -- "$@"
 
 # Build an output of the flake; its store path is the last line
 [group('use')]
@@ -40,17 +49,28 @@ export folder:
 
 # Everything that has to pass: linters, then tests
 [group('check')]
-test: lint test-py
+test: lint test-swift test-py
 
-# Linters over Python, shell, Nix and workflows
+# Linters over Python, shell, Nix, workflows and Swift
 [group('check')]
-lint:
+lint: && lint-swift
     {{ develop }} ci/lint
+
+# Swift's formatter as a linter, with the machine's own Swift
+[group('check')]
+lint-swift:
+    ci/swift format lint --strict --recursive swift Package.swift
 
 # Python's tests; arguments go to pytest
 [group('check')]
 test-py *arguments:
     {{ with_packages }} {{ develop }} bash -c 'cd py && python -m pytest "$@"' pytest "$@"
+
+# Swift's build and tests, with the machine's own Swift; arguments go to `swift test`
+[group('check')]
+test-swift *arguments:
+    ci/swift build --build-tests --disable-swift-testing
+    ci/swift test --skip-build --disable-swift-testing "$@"
 
 # Build every pinned artefact, compared with goldens/lock.json, and the checks that hang on packages
 [group('check')]
@@ -98,8 +118,9 @@ shell:
 relock-wheels:
     {{ develop }} nix/relock-wheels
 
-# Format Python and Nix
+# Format Python, Nix and Swift
 [group('change')]
 fmt:
     {{ develop }} bash -c 'cd py && ruff check --select I --fix && ruff format'
     nix fmt {{ override }}
+    ci/swift format --in-place --recursive swift Package.swift

@@ -21,7 +21,7 @@ let
   lock = lib.importJSON ../goldens/lock.json;
   entry =
     lock.artefacts.${artefact}
-      or (throw "goldens/lock.json has no entry for ${artefact}: add one that is null with a reason, then run `just relock`");
+      or (throw "goldens/lock.json has no entry for ${artefact}: add one that is null with a reason, then run `just relock MODEL`");
   lockFile = builtins.toFile "lock.json" (
     builtins.toJSON {
       inherit (lock) version;
@@ -67,7 +67,7 @@ let
       )
       ''
         ${produce}
-        python -m htdemucs_coreml.package.lock check --name ${artefact} \
+        python -m htdemucs_coreml.cli.lock check --name ${artefact} \
           --lock ${lockFile} --contents ${listing}/contents "$result"
         cp -R "$result" "$out"
       '';

@@ -25,7 +25,12 @@ stdenvNoCC.mkDerivation {
   inherit (weights) url;
   buildCommand = ''
     export SSL_CERT_FILE="''${SSL_CERT_FILE:-''${NIX_SSL_CERT_FILE:-${cacert}/etc/ssl/certs/ca-bundle.crt}}"
-    if ! python3 -c 'import sys, urllib.request; urllib.request.urlretrieve(*sys.argv[1:])' "$url" "$out" 2> reason; then
+    # A network that falls silent ends the build; `fetched` becomes $out only when it is whole.
+    if ! python3 -c '
+    import socket, sys, urllib.request
+    socket.setdefaulttimeout(60)
+    urllib.request.urlretrieve(*sys.argv[1:])
+    ' "$url" fetched 2> reason; then
       tail -n 1 reason >&2
       cat >&2 <<END
 
@@ -38,5 +43,6 @@ stdenvNoCC.mkDerivation {
     END
       exit 1
     fi
+    mv fetched "$out"
   '';
 }
