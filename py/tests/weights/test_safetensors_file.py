@@ -55,7 +55,8 @@ def test_what_is_written_is_read_back_by_us_and_by_the_reference_library(
     assert_same(read.tensors, tensors)
     assert dict(read.metadata) == metadata
     with safe_open(str(path), framework="np") as file:
-        assert_same({name: file.get_tensor(name) for name in file.keys()}, tensors)  # noqa: SIM118 - not a mapping
+        names = file.keys()
+        assert_same({name: file.get_tensor(name) for name in names}, tensors)
 
 
 @given(tensors)
