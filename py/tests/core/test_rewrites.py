@@ -119,7 +119,7 @@ def oracle_phase(position: int, exponent: mpmath.mpf) -> mpmath.mpf:
 
 
 @pytest.mark.parametrize("steps", [1344, 1723])
-def test_the_time_embedding_is_the_correctly_rounded_value_everywhere(steps: int) -> None:
+def test_the_time_embedding_is_correctly_rounded_at_sampled_positions(steps: int) -> None:
     channels = 384
     half = channels // 2
     table = time_embedding(steps, channels, 10_000)
@@ -134,7 +134,7 @@ def test_the_time_embedding_is_the_correctly_rounded_value_everywhere(steps: int
 
 
 @pytest.mark.parametrize("frames", [336, 431])
-def test_the_frequency_embedding_is_the_correctly_rounded_value_everywhere(frames: int) -> None:
+def test_the_frequency_embedding_is_correctly_rounded_at_sampled_positions(frames: int) -> None:
     bins, channels = 8, 384
     half = channels // 2
     table = frequency_embedding(bins, frames, channels, 10_000)
