@@ -97,11 +97,6 @@ def verify_package(path: Path, weights: Path | None) -> Verification:
     )
 
 
-def worst_db(verification: Verification) -> float:
-    """The lowest signal-to-noise ratio among the stems."""
-    return min(verification.stem_snr_db.values())
-
-
 def _predicted(backend: CoreBackend, mix: torch.Tensor) -> CoreOutputs:
     mixed = spectrogram(mix)
     return backend.predict(mixed.real.contiguous(), mixed.imag.contiguous(), mix)
