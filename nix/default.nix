@@ -71,7 +71,9 @@ let
           self.mlpackages.fixture."float32-7_8s"
         ]
     );
+    testPackages = self.callPackage ./test-packages.nix { };
 
+    interpreter = self.callPackage ./interpreter.nix { };
     htdemucs-coreml = self.callPackage ./cli.nix { };
     demo = self.callPackage ./demo.nix { };
     shell = self.callPackage ./shell.nix { };
@@ -102,8 +104,10 @@ in
     inherit (project)
       development
       embeddedPackages
+      interpreter
       just
       mlpackages
+      testPackages
       ;
   };
 

@@ -46,6 +46,12 @@ in
     ]
   );
 
+  # What the interpreter of packages needs.
+  interpreter = select "htdemucs-coreml-interpreter-sources" [
+    "htdemucs_coreml/__init__.py"
+    "htdemucs_coreml/mil"
+  ];
+
   # What the goldens' generators need.
   goldens = select "htdemucs-coreml-goldens-sources" (
     map (module: "htdemucs_coreml/${module}") [

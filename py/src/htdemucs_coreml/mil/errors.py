@@ -42,3 +42,7 @@ class InputError(MILError):
 
 class ExecutionError(MILError):
     """An operation failed, or its result is not what the program declares."""
+
+
+class MessageError(MILError):
+    """A message on a stream is cut short, too large or not of the protocol."""
