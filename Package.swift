@@ -5,26 +5,43 @@ import PackageDescription
 /// Targets that carry the names of Apple's frameworks where these do not exist, so that the very same sources build
 /// and are tested there. A contract test per target states what Apple documents and runs on every system.
 #if os(Linux)
+  let frameworkNames = ["Accelerate", "AVFoundation", "CoreML", "CryptoKit", "os"]
   let standIns: [Target] = [
     .target(
-      name: "Accelerate", path: "swift/Sources/StandIns/Accelerate", linkerSettings: [.linkedLibrary("m")])
+      name: "Accelerate", path: "swift/Sources/StandIns/Accelerate", linkerSettings: [.linkedLibrary("m")]),
+    .target(
+      name: "AVFoundation", dependencies: ["CSndfile", "CSoxr"], path: "swift/Sources/StandIns/AVFoundation"),
+    .target(name: "CoreML", path: "swift/Sources/StandIns/CoreML"),
+    .target(name: "CryptoKit", dependencies: ["CLibcrypto"], path: "swift/Sources/StandIns/CryptoKit"),
+    .target(name: "os", path: "swift/Sources/StandIns/os"),
+    .systemLibrary(
+      name: "CSndfile", path: "swift/Sources/StandIns/CSndfile", pkgConfig: "sndfile",
+      providers: [.apt(["libsndfile1-dev"])]),
+    .systemLibrary(
+      name: "CSoxr", path: "swift/Sources/StandIns/CSoxr", pkgConfig: "soxr", providers: [.apt(["libsoxr-dev"])]),
+    .systemLibrary(
+      name: "CLibcrypto", path: "swift/Sources/StandIns/CLibcrypto", pkgConfig: "libcrypto",
+      providers: [.apt(["libssl-dev"])]),
   ]
 #else
+  let frameworkNames: [String] = []
   let standIns: [Target] = []
 #endif
 
-let frameworks = standIns.map { Target.Dependency.target(name: $0.name) }
+let frameworks = frameworkNames.map { Target.Dependency.target(name: $0) }
 
 let package = Package(
   name: "HTDemucsKit",
   platforms: [.macOS(.v15), .iOS(.v18)],
-  products: [.library(name: "HTDemucsKit", targets: ["HTDemucsKit"])],
+  products: [
+    .library(name: "HTDemucsKit", targets: ["HTDemucsKit"]),
+  ],
   targets: [
     .target(name: "HTDemucsKit", dependencies: frameworks, path: "swift/Sources/HTDemucsKit"),
     .testTarget(
       name: "HTDemucsKitTests", dependencies: ["HTDemucsKit"], path: "swift/Tests/HTDemucsKitTests"),
     .testTarget(
-      name: "AccelerateContractTests", dependencies: frameworks, path: "swift/Tests/AccelerateContractTests"),
+      name: "FrameworkContractTests", dependencies: frameworks, path: "swift/Tests/FrameworkContractTests"),
   ] + standIns,
   swiftLanguageModes: [.v6],
   cLanguageStandard: .c11

@@ -19,6 +19,10 @@ develop := "nix develop " + override + " --command"
 # Lets a command find the fixture's packages, which are built first.
 with_packages := "HTDEMUCS_COREML_PACKAGES=\"$(just build embeddedPackages | tail -n 1)\""
 
+swift_release := "-c release -Xswiftc -warnings-as-errors -Xcc -Werror"
+# Tests run over what is shipped, but for the names that only they see.
+swift_tests := swift_release + " -Xswiftc -enable-testing --disable-swift-testing --scratch-path .build/tests"
+
 [private]
 default:
     @just --list
@@ -41,6 +45,13 @@ build output:
     @mkdir -p "{{ state }}/outputs"
     nix build {{ override }} --print-build-logs --out-link "{{ state }}/outputs/$1" ".#$1"
     @readlink "{{ state }}/outputs/$1"
+
+# Build the Swift command-line tool and what it runs with; its path is the last line. Arguments go to `swift build`
+[group('use')]
+build-swift *arguments:
+    ci/link-packages
+    ci/swift build {{ swift_release }} --product htdemucs "$@"
+    @echo "$(ci/swift build {{ swift_release }} --show-bin-path "$@")/htdemucs"
 
 # Copy the fixture package into a folder, to be changed or dragged into Xcode
 [group('use')]
@@ -69,8 +80,29 @@ test-py *arguments:
 # Swift's build and tests, with the machine's own Swift; arguments go to `swift test`
 [group('check')]
 test-swift *arguments:
-    ci/swift build --build-tests --disable-swift-testing
-    ci/swift test --skip-build --disable-swift-testing "$@"
+    ci/link-packages
+    ci/swift build {{ swift_tests }} --build-tests
+    ci/swift test {{ swift_tests }} --skip-build "$@"
+
+# Swift's tests under the thread sanitiser
+[group('check')]
+test-swift-threads *arguments:
+    ci/link-packages
+    ci/swift build --build-tests --disable-swift-testing --sanitize=thread --scratch-path .build/threads
+    ci/swift test --skip-build --disable-swift-testing --sanitize=thread --scratch-path .build/threads "$@"
+
+# Feed Swift's readers of audio files and packages so many mutations each, under the address sanitiser
+[group('check')]
+fuzz-swift mutations="10000":
+    ci/link-packages
+    ci/swift build --build-tests --disable-swift-testing --sanitize=address --scratch-path .build/addresses
+    HTDEMUCS_MUTATIONS="$1" ASAN_OPTIONS=detect_leaks=0 ci/swift test --skip-build --disable-swift-testing \
+      --sanitize=address --scratch-path .build/addresses --filter Mutation
+
+# Build the kit and the example app with Xcode, for macOS and the iOS simulator (macOS only)
+[group('check')]
+build-apple:
+    ci/build-apple
 
 # Build every pinned artefact, compared with goldens/lock.json, and the checks that hang on packages
 [group('check')]
@@ -83,15 +115,26 @@ repro-quick:
     {{ develop }} ci/reproduce "$(just build mlpackage-fixture | tail -n 1)" "$(just build weights-fixture | tail -n 1)" \
       nix build .#mlpackage-fixture {{ override }} --rebuild --no-link
 
-# Time the interpreter against PyTorch; options go to py/bench/bench.py
+# Time the interpreter and the Swift tool against PyTorch; options go to both of py/bench/bench.py and swift_bench.py
 [group('check')]
 bench *arguments:
     {{ with_packages }} {{ develop }} python py/bench/bench.py "$@"
+    {{ develop }} python py/bench/swift_bench.py --tool "$(just build-swift | tail -n 1)" "$@"
+
+# Time the Swift tool under each choice of compute units, into a folder of JSON; options go to `htdemucs bench`
+[group('check')]
+bench-compute-units folder *arguments:
+    ci/bench-compute-units "$@"
 
 # Compare every stem of a song (stereo, 44.1 kHz) with PyTorch, under both chunk plans
 [group('check')]
 parity song:
     {{ with_packages }} {{ develop }} python py/bench/parity.py "$1"
+
+# Compare every stem of the Swift tool with the Python tool's and with demucs' own, of a song or of one made for it
+[group('check')]
+parity-swift *arguments:
+    {{ with_packages }} {{ develop }} python py/bench/swift_parity.py --tool "$(just build-swift | tail -n 1)" "$@"
 
 # Compute the goldens anew and compare them with goldens/small
 [group('check')]

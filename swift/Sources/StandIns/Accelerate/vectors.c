@@ -48,6 +48,24 @@ FOR_EACH_CPU void vDSP_vmul(const float *a, vDSP_Stride a_stride, const float *b
   for (vDSP_Stride i = 0; i < (vDSP_Stride)n; ++i) c[i * c_stride] = a[i * a_stride] * b[i * b_stride];
 }
 
+FOR_EACH_CPU void vDSP_vadd(const float *a, vDSP_Stride a_stride, const float *b, vDSP_Stride b_stride, float *c,
+                            vDSP_Stride c_stride, vDSP_Length n) {
+  if (a_stride == 1 && b_stride == 1 && c_stride == 1) {
+    for (vDSP_Length i = 0; i < n; ++i) c[i] = a[i] + b[i];
+    return;
+  }
+  for (vDSP_Stride i = 0; i < (vDSP_Stride)n; ++i) c[i * c_stride] = a[i * a_stride] + b[i * b_stride];
+}
+
+FOR_EACH_CPU void vDSP_vdiv(const float *b, vDSP_Stride b_stride, const float *a, vDSP_Stride a_stride, float *c,
+                            vDSP_Stride c_stride, vDSP_Length n) {
+  if (a_stride == 1 && b_stride == 1 && c_stride == 1) {
+    for (vDSP_Length i = 0; i < n; ++i) c[i] = a[i] / b[i];
+    return;
+  }
+  for (vDSP_Stride i = 0; i < (vDSP_Stride)n; ++i) c[i * c_stride] = a[i * a_stride] / b[i * b_stride];
+}
+
 FOR_EACH_CPU void vDSP_vma(const float *a, vDSP_Stride a_stride, const float *b, vDSP_Stride b_stride,
                            const float *c, vDSP_Stride c_stride, float *d, vDSP_Stride d_stride, vDSP_Length n) {
   if (a_stride == 1 && b_stride == 1 && c_stride == 1 && d_stride == 1) {

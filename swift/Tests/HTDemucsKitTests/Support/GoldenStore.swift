@@ -1,3 +1,4 @@
+import CryptoKit
 import Foundation
 
 /// Goldens: reference values from the Python package that both languages are tested against.
@@ -115,7 +116,7 @@ struct GoldenStore {
       throw Refusal.size(name: name, bytes: content.count, requiredBytes: entry.bytes)
     }
     let bytes = [UInt8](content)
-    let digest = sha256(bytes)
+    let digest = SHA256.hash(data: bytes).map { String(format: "%02x", $0) }.joined()
     guard digest == entry.sha256 else {
       throw Refusal.digest(name: name, actual: digest, required: entry.sha256)
     }

@@ -1,7 +1,7 @@
 // The part of Apple's Accelerate framework that HTDemucsKit uses, for systems that lack the framework.
 //
 // Names, types and behaviour are those that Apple documents at developer.apple.com/documentation/accelerate and in
-// the vDSP Programming Guide; AccelerateContractTests states them and runs against the framework too. Strides count
+// the vDSP Programming Guide; FrameworkContractTests states them and runs against the framework too. Strides count
 // elements of the vector's type, except for interleaved complex vectors, where they count floats. Vectors may be
 // the same, but may not overlap otherwise.
 
@@ -62,6 +62,14 @@ void vDSP_ztoc(const DSPSplitComplex *z, vDSP_Stride z_stride, DSPComplex *c, vD
 
 /// `c = a * b`
 void vDSP_vmul(const float *a, vDSP_Stride a_stride, const float *b, vDSP_Stride b_stride, float *c,
+               vDSP_Stride c_stride, vDSP_Length n);
+
+/// `c = a + b`
+void vDSP_vadd(const float *a, vDSP_Stride a_stride, const float *b, vDSP_Stride b_stride, float *c,
+               vDSP_Stride c_stride, vDSP_Length n);
+
+/// `c = a / b`; the divisor comes first.
+void vDSP_vdiv(const float *b, vDSP_Stride b_stride, const float *a, vDSP_Stride a_stride, float *c,
                vDSP_Stride c_stride, vDSP_Length n);
 
 /// `d = a * b + c`

@@ -61,6 +61,26 @@ final class VectorTests: XCTestCase {
     XCTAssertEqual(result, [11, 0, 42, 0])
   }
 
+  func testVaddAddsElementByElementAtAnyStrideAndInPlace() {
+    var sum: [Float] = [-1, -1, -1, -1]
+    vDSP_vadd([1, 2], 1, [10, 0, 20], 2, &sum, 3, 2)
+    XCTAssertEqual(sum, [11, -1, -1, 22])
+    var values: [Float] = (0..<37).map(Float.init)
+    values.withUnsafeMutableBufferPointer { buffer in
+      guard let start = buffer.baseAddress else { return }
+      vDSP_vadd(start, 1, [Float](repeating: 5, count: 37), 1, start, 1, 37)
+    }
+    XCTAssertEqual(values, (0..<37).map { 5 + Float($0) })
+  }
+
+  func testVdivTakesTheDivisorFirst() {
+    var quotient: [Float] = [-1, -1, -1]
+    vDSP_vdiv([2, 4], 1, [10, 10], 1, &quotient, 1, 2)
+    XCTAssertEqual(quotient, [5, 2.5, -1])
+    vDSP_vdiv([2, 0, 4], 2, [1, 2], 1, &quotient, 2, 2)
+    XCTAssertEqual(quotient, [0.5, 2.5, 0.5])
+  }
+
   func testSvemgSumsMagnitudes() {
     let values: [Float] = (0..<100).map { $0 % 2 == 0 ? Float($0) : -Float($0) }
     XCTAssertEqual(sumOfMagnitudes(values), 4950)
