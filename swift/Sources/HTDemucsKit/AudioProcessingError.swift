@@ -27,6 +27,42 @@ public enum AudioProcessingError: Error, Equatable, Sendable {
   case planDoesNotFit(plan: ChunkPlan.Name, planSegmentSamples: Int, packageSegmentSamples: Int)
   /// No chunk plan is made for segments of this length.
   case noPlan(packageSegmentSamples: Int)
+
+  /// A file cannot be read as audio.
+  case unreadableFile(path: String, reason: String)
+  /// A file ends before its header says so.
+  case truncatedFile(path: String, missing: String)
+  /// Audio of so many channels cannot be made stereo.
+  case channels(Int, reason: ChannelsRefusal)
+  /// Audio cannot be resampled between these rates.
+  case resampling(fromHz: Double, toHz: Double, reason: String)
+  /// FLAC cannot hold floating-point samples.
+  case floatingPointFLAC
+  /// A file or folder cannot be written.
+  case unwritable(path: String, reason: String)
+  /// A stem would replace the file that it is separated from.
+  case wouldReplaceInput(path: String)
+
+  /// A stem was asked for that the model does not separate, or none at all.
+  case unknownStem(String, available: [StemType])
+  /// A stem was asked for twice.
+  case repeatedStem(StemType)
+  /// The network failed, and failed again when it was run once more.
+  case inferenceFailed(segment: Int, reason: String)
+  /// The network returned something else than its package promises.
+  case unexpectedOutput(output: String, reason: String)
+  /// The network returned NaN or infinity for a stem, in a segment counted from 0.
+  case nonFiniteOutput(stem: StemType, segment: Int)
+
+  /// Why channels cannot be made stereo.
+  public enum ChannelsRefusal: Equatable, Sendable {
+    /// There is no channel.
+    case none
+    /// There are more than two, and mixing them down was not asked for.
+    case downmixIsOff
+    /// There are more than two, and which is which is not known.
+    case unknownLayout
+  }
 }
 
 extension AudioProcessingError: LocalizedError {
@@ -56,6 +92,35 @@ extension AudioProcessingError: LocalizedError {
         + "but this package's have \(described(packageSegmentSamples))."
     case .noPlan(let packageSegmentSamples):
       "No chunk plan is made for this package's segments of \(described(packageSegmentSamples))."
+    case .unreadableFile(let path, let reason):
+      "\(path) cannot be read: \(reason)."
+    case .truncatedFile(let path, let missing):
+      "\(path) is truncated or damaged: \(missing) of its samples are missing."
+    case .channels(let channels, .none):
+      "Audio of \(channels) channels cannot be separated."
+    case .channels(let channels, .downmixIsOff):
+      "There are \(channels) channels, and stems are stereo."
+    case .channels(let channels, .unknownLayout):
+      "Which of the \(channels) channels is which is not known."
+    case .resampling(let fromHz, let toHz, let reason):
+      "Audio at \(fromHz) Hz cannot be resampled to \(toHz) Hz: \(reason)."
+    case .floatingPointFLAC:
+      "FLAC cannot hold float32 samples."
+    case .unwritable(let path, let reason):
+      "\(path) cannot be written: \(reason)."
+    case .wouldReplaceInput(let path):
+      "The stem \(path) would replace the file that it is separated from."
+    case .unknownStem(let name, let available):
+      "\(name.isEmpty ? "No stem at all" : "Stem \(name)") was asked for, but this model separates "
+        + available.map(\.rawValue).joined(separator: ", ") + "."
+    case .repeatedStem(let stem):
+      "Stem \(stem) was asked for twice."
+    case .inferenceFailed(let segment, let reason):
+      "The network failed twice in segment \(segment): \(reason)"
+    case .unexpectedOutput(let output, let reason):
+      "The network's output \(output) is not what its package promises: \(reason)."
+    case .nonFiniteOutput(let stem, let segment):
+      "The network returned NaN or infinity for \(stem) in segment \(segment)."
     }
   }
 
@@ -85,6 +150,34 @@ extension AudioProcessingError: LocalizedError {
     case .noPlan:
       "Take a package of variant "
         + ChunkPlan.Name.allCases.map(\.standardVariant).joined(separator: " or ") + "."
+    case .unreadableFile:
+      "Give a readable audio file, such as WAV, FLAC or MP3."
+    case .truncatedFile:
+      "Get the file again, or write it anew with an audio editor."
+    case .channels(_, .none):
+      "Give a file of one or two channels."
+    case .channels(_, .downmixIsOff):
+      "Allow mixing them down (`allowsDownmix`, or --downmix), or give a stereo file."
+    case .channels(_, .unknownLayout):
+      "Give a WAV, AIFF, CAF or FLAC file of at most 6 channels, or a stereo file."
+    case .resampling:
+      "Give audio at a usual rate, such as 44100 or 48000 Hz."
+    case .floatingPointFLAC:
+      "Take int24 or int16, or a WAV file."
+    case .unwritable:
+      "Make room there, or choose a folder that you may write to."
+    case .wouldReplaceInput:
+      "Choose another folder."
+    case .unknownStem(_, let available):
+      "Choose among \(available.map(\.rawValue).joined(separator: ", "))."
+    case .repeatedStem:
+      "Name each stem once."
+    case .inferenceFailed:
+      "Take other compute units, close other apps if memory is short, or give a package of shorter segments to fall back to."
+    case .unexpectedOutput:
+      "Make or get the package again."
+    case .nonFiniteOutput:
+      "Take a package of variant float32, or compute units cpuAndGPU."
     }
   }
 

@@ -265,23 +265,52 @@ public struct AudioFFT: Sendable {
       let imagStart = imag.baseAddress
     else { return }
 
+    let planeValues = bins * frames
+    invert(
+      (0..<signals).map {
+        Plane(
+          real: realStart + $0 * planeValues, imag: imagStart + $0 * planeValues, waveform: waveformStart + $0 * samples
+        )
+      }, binStride: frames, samples: samples)
+  }
+
+  /// One signal's spectrogram and the memory for its waveform.
+  struct Plane {
+    /// Real parts; a bin's frames lie side by side.
+    let real: UnsafePointer<Float>
+    /// Imaginary parts, likewise.
+    let imag: UnsafePointer<Float>
+    /// The waveform, overwritten.
+    let waveform: UnsafeMutablePointer<Float>
+  }
+
+  /// Waveforms of spectrograms that lie anywhere in memory, without a check of their values.
+  ///
+  /// NaN and infinity come through as NaN or infinity.
+  ///
+  /// - Parameters:
+  ///   - planes: The signals.
+  ///   - binStride: Distance between the starts of neighbouring bins, at least `frameCount(samples:)`.
+  ///   - samples: Length of each waveform, at least `transformSamples`.
+  func invert(_ planes: [Plane], binStride: Int, samples: Int) {
+    let frames = frameCount(samples: samples)
+    precondition(samples >= transformSamples && binStride >= frames, "planes that are no spectrograms")
     let overlapped = SplitStorage(count: paddedSamples(frames: frames) / 2)
     let block = FrameBlock(transform: transform)
     defer { withExtendedLifetime((overlapped, block)) {} }
-    for signal in 0..<signals {
-      let plane = (realStart + signal * bins * frames, imagStart + signal * bins * frames)
+    for plane in planes {
       overlapped.buffer.real.update(repeating: 0, count: overlapped.count)
       overlapped.buffer.imag.update(repeating: 0, count: overlapped.count)
       for first in stride(from: 0, to: frames, by: FrameBlock.capacity) {
         let count = min(FrameBlock.capacity, frames - first)
-        block.load(count, from: plane, bins: bins, frames: frames, first: first)
+        block.load(count, from: plane, bins: bins, binStride: binStride, first: first)
         for frame in 0..<count {
           let row = block.row(frame)
           transform.inverse(row, scratch: block.scratch)
           add(row, times: synthesisWindow, to: overlapped.buffer + (first + frame) * hopSamples / 2)
         }
       }
-      crop(overlapped.buffer, samples: samples, into: waveformStart + signal * samples)
+      crop(overlapped.buffer, samples: samples, into: plane.waveform)
     }
   }
 
@@ -313,15 +342,6 @@ public struct AudioFFT: Sendable {
       throw AudioProcessingError.tooShort(samples: samples, requiredSamples: transformSamples)
     }
   }
-}
-
-/// Where the first NaN or infinity of a buffer is.
-private func firstNonFinite(in values: UnsafeBufferPointer<Float>) -> Int? {
-  guard let start = values.baseAddress else { return nil }
-  var sum: Float = 0
-  vDSP_svemg(start, 1, &sum, vDSP_Length(values.count))
-  // A sum of finite magnitudes may overflow, but a finite sum has only finite terms.
-  return sum.isFinite ? nil : values.firstIndex { !$0.isFinite }
 }
 
 /// A window by even and odd index, rounded to Float.

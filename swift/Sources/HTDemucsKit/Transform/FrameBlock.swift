@@ -39,17 +39,14 @@ struct FrameBlock {
     }
   }
 
-  /// Copies frames from `first` on from the planes of one signal, `[bins, frames]`, into rows.
-  func load(
-    _ count: Int, from plane: (real: UnsafePointer<Float>, imag: UnsafePointer<Float>), bins: Int, frames: Int,
-    first: Int
-  ) {
+  /// Copies frames from `first` on from one signal's planes, whose bins begin every `binStride` values, into rows.
+  func load(_ count: Int, from plane: AudioFFT.Plane, bins: Int, binStride: Int, first: Int) {
     for (from, to) in [(plane.real, rows.buffer.real), (plane.imag, rows.buffer.imag)] {
       transpose(
-        from + first, pitch: frames, rows: halfSamples, columns: count, into: to, pitch: pitch)
+        from + first, pitch: binStride, rows: halfSamples, columns: count, into: to, pitch: pitch)
     }
     for frame in 0..<count {
-      row(frame).imag[0] = bins > halfSamples ? plane.real[halfSamples * frames + first + frame] : 0
+      row(frame).imag[0] = bins > halfSamples ? plane.real[halfSamples * binStride + first + frame] : 0
     }
   }
 }

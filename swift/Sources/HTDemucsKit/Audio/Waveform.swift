@@ -29,8 +29,40 @@ public struct Waveform: Equatable, Sendable {
     self.values = [Float](repeating: 0, count: signals * samples)
   }
 
+  private init(unchecked values: [Float], signals: Int) {
+    self.signals = signals
+    self.samples = values.count / signals
+    self.values = values
+  }
+
   /// Samples of one signal, `[samples]`.
   ///
   /// - Parameter signal: Which one, from 0.
   public subscript(signal: Int) -> ArraySlice<Float> { values[signal * samples..<(signal + 1) * samples] }
+
+  /// A part of every signal, `[signals, range.count]`.
+  func samples(_ range: Range<Int>) -> Waveform {
+    var part = Waveform(signals: signals, samples: range.count)
+    for signal in 0..<signals {
+      let start = signal * samples
+      part.values.replaceSubrange(
+        signal * range.count..<(signal + 1) * range.count,
+        with: values[start + range.lowerBound..<start + range.upperBound])
+    }
+    return part
+  }
+
+  /// Some of the signals, `[range.count, samples]`.
+  func signals(_ range: Range<Int>) -> Waveform {
+    Waveform(
+      unchecked: Array(values[range.lowerBound * samples..<range.upperBound * samples]), signals: range.count)
+  }
+
+  /// Replaces samples of every signal from `position` on.
+  mutating func replace(from position: Int, with block: Waveform) {
+    for signal in 0..<signals {
+      let start = signal * samples + position
+      values.replaceSubrange(start..<start + block.samples, with: block[signal])
+    }
+  }
 }

@@ -46,7 +46,7 @@ public struct ChunkPlan: Equatable, Sendable {
     }
 
     /// Variant of package whose segments have `standardSegmentSamples`.
-    var standardVariant: String {
+    package var standardVariant: String {
       switch self {
       case .design: "float32"
       case .demucs: "float32-7_8s"
@@ -102,7 +102,7 @@ public struct ChunkPlan: Equatable, Sendable {
   }
 
   /// Sample rate of every model so far, in hertz.
-  static let sampleRateHz = 44_100.0
+  package static let sampleRateHz = 44_100.0
 
   /// Name of the plan, as the command-line tools call it.
   public let name: Name
