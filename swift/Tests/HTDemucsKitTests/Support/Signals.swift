@@ -54,3 +54,8 @@ struct DefinedSTFT {
     return waveform[position < 0 ? -position : position > last ? last - (position - last) : position]
   }
 }
+
+/// Different noise in both channels.
+func stereoNoise(_ samples: Int, seed: UInt64 = 0) throws -> Waveform {
+  try Waveform(noise(samples, seed: seed) + noise(samples, seed: seed + 1), signals: 2)
+}
