@@ -1,0 +1,60 @@
+import Synchronization
+import XCTest
+
+@testable import HTDemucsKit
+
+/// Counts who is inside at once.
+private final class Crowd: Sendable {
+  private let size = Mutex((now: 0, largest: 0))
+
+  var largest: Int { size.withLock { $0.largest } }
+
+  func enter() {
+    size.withLock {
+      $0.now += 1
+      $0.largest = max($0.largest, $0.now)
+    }
+  }
+
+  func leave() { size.withLock { $0.now -= 1 } }
+}
+
+final class TurnsTests: XCTestCase {
+  func testCallersComeInOneAfterTheOther() async throws {
+    let turns = Turns()
+    let crowd = Crowd()
+    try await withThrowingTaskGroup(of: Void.self) { group in
+      for _ in 0..<50 {
+        group.addTask {
+          try await turns.take()
+          crowd.enter()
+          await Task.yield()
+          crowd.leave()
+          await turns.giveBack()
+        }
+      }
+      try await group.waitForAll()
+    }
+    XCTAssertEqual(crowd.largest, 1)
+  }
+
+  func testWhoeverIsCancelledWhileWaitingLosesTheTurnAndNobodyElse() async throws {
+    let turns = Turns()
+    try await turns.take()
+    let cancelled = Task { try await turns.take() }
+    let patient = Task {
+      try await turns.take()
+      await turns.giveBack()
+    }
+    cancelled.cancel()
+    do {
+      try await cancelled.value
+      XCTFail("a cancelled task got a turn")
+    } catch {
+      XCTAssertTrue(error is CancellationError)
+    }
+    await turns.giveBack()
+    try await patient.value
+    try await turns.take()
+  }
+}
