@@ -35,11 +35,16 @@ let package = Package(
   platforms: [.macOS(.v15), .iOS(.v18)],
   products: [
     .library(name: "HTDemucsKit", targets: ["HTDemucsKit"]),
+    .executable(name: "htdemucs", targets: ["htdemucs"]),
   ],
   targets: [
     .target(name: "HTDemucsKit", dependencies: frameworks, path: "swift/Sources/HTDemucsKit"),
+    .target(name: "HTDemucsCommand", dependencies: ["HTDemucsKit"], path: "swift/Sources/HTDemucsCommand"),
+    .executableTarget(name: "htdemucs", dependencies: ["HTDemucsCommand"], path: "swift/Sources/htdemucs"),
     .testTarget(
       name: "HTDemucsKitTests", dependencies: ["HTDemucsKit"], path: "swift/Tests/HTDemucsKitTests"),
+    .testTarget(
+      name: "HTDemucsCommandTests", dependencies: ["HTDemucsCommand"], path: "swift/Tests/HTDemucsCommandTests"),
     .testTarget(
       name: "FrameworkContractTests", dependencies: frameworks, path: "swift/Tests/FrameworkContractTests"),
   ] + standIns,

@@ -1,0 +1,3 @@
+import HTDemucsCommand
+
+await HTDemucsTool.main()
