@@ -60,7 +60,7 @@ export folder:
 
 # Everything that has to pass: linters, then tests
 [group('check')]
-test: lint test-swift test-py
+test: lint test-swift test-py parity-swift
 
 # Linters over Python, shell, Nix, workflows and Swift
 [group('check')]

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 import torch
-from demucs.apply import apply_model
 from torch import Tensor
+from upstream import through_apply_model
 
 from htdemucs_coreml.audio.files import AudioFile
 from htdemucs_coreml.backends.interpreted import InterpreterBackend
@@ -18,11 +18,9 @@ from htdemucs_coreml.backends.loading import find_package
 from htdemucs_coreml.backends.pytorch import TorchBackend
 from htdemucs_coreml.core.contract import SAMPLE_RATE_HZ
 from htdemucs_coreml.metrics import snr_db
-from htdemucs_coreml.models.architecture import build_network
 from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.pipeline.chunk_plan import chunk_plan_for
 from htdemucs_coreml.pipeline.separation import separate
-from htdemucs_coreml.weights.source import load_weights
 
 FLOOR_DB = 110.0
 _BLOCK_FRAMES = 1 << 16
@@ -39,7 +37,7 @@ def main(song: Path) -> None:
 
     design, _ = _through_package_and_pytorch(mix, find_package(None, "10s"))
     demucs, package_stems = _through_package_and_pytorch(mix, find_package(None, "7.8s"))
-    upstream = [snr_db(*pair) for pair in zip(package_stems, _through_apply_model(mix), strict=True)]
+    upstream = [snr_db(*pair) for pair in zip(package_stems, through_apply_model(mix), strict=True)]
 
     sources = find_model("fixture").sources
     click.echo(f"{'':<8} {'plan design':>12} {'plan demucs':>12} {'apply_model':>12}   dB from PyTorch")
@@ -57,17 +55,6 @@ def _through_package_and_pytorch(mix: Tensor, package: Path) -> tuple[Sequence[f
     pytorch = TorchBackend.load(find_model("fixture"), None, interpreter.contract.segment_samples)
     expected = separate(mix, pytorch, plan)
     return [snr_db(*pair) for pair in zip(stems, expected, strict=True)], stems
-
-
-def _through_apply_model(mix: Tensor) -> Tensor:
-    """Upstream's own chunking, with the standardisation of its ``api.Separator.separate_tensor``."""
-    entry = find_model("fixture")
-    network = build_network(entry, load_weights(entry, None).tensors)
-    network.use_train_segment = True
-    mono = mix.mean(0)
-    mean, std = mono.mean(), mono.std() + 1e-8
-    stems: Tensor = apply_model(network, ((mix - mean) / std)[None], shifts=0, split=True, overlap=0.25)[0]
-    return stems * std + mean
 
 
 if __name__ == "__main__":
