@@ -15,12 +15,8 @@ let
     name = "goldens-committed";
     path = ../goldens/small;
   };
-  environment = {
+  environment = import ./build-environment.nix // {
     nativeBuildInputs = [ python ];
-    LC_ALL = "C.UTF-8";
-    OMP_NUM_THREADS = "1";
-    PYTHONDONTWRITEBYTECODE = "1";
-    PYTHONHASHSEED = "0";
     PYTHONPATH = sources.goldens;
   };
 

@@ -34,14 +34,8 @@ let
     filter = path: type: type == "directory" && baseNameOf path == "contents" || baseNameOf path == "${artefact}.txt";
   };
 
-  environment = {
+  environment = import ./build-environment.nix // {
     nativeBuildInputs = [ python ];
-    # The bytes depend on none of these: ci/reproduce varies them. They are fixed all the same, so that a mistake there
-    # does not show as a build that fails now and then.
-    LC_ALL = "C.UTF-8";
-    OMP_NUM_THREADS = "1";
-    PYTHONDONTWRITEBYTECODE = "1";
-    PYTHONHASHSEED = "0";
     PYTHONPATH = sources.conversion;
   };
   produce = ''

@@ -18,14 +18,13 @@ let
   };
 in
 runCommand "htdemucs-coreml-test-packages"
-  {
-    nativeBuildInputs = [ python ];
-    LC_ALL = "C.UTF-8";
-    OMP_NUM_THREADS = "1";
-    PYTHONDONTWRITEBYTECODE = "1";
-    PYTHONHASHSEED = "0";
-    PYTHONPATH = sources.conversion;
-  }
+  (
+    import ./build-environment.nix
+    // {
+      nativeBuildInputs = [ python ];
+      PYTHONPATH = sources.conversion;
+    }
+  )
   ''
     export HOME="$TMPDIR"
     mkdir "$TMPDIR/packages"
