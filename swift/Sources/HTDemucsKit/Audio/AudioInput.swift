@@ -13,18 +13,24 @@ package struct AudioInput: Sendable {
   package let frames: Int
   private let mixer: StereoMixer
 
+  /// More than two weeks at 44.1 kHz, the most that FLAC can state, and few enough for every size that follows from it.
+  private static let largestFrames = 1 << 36
+
   /// - Parameters:
   ///   - url: The file.
   ///   - allowsDownmix: Whether more than two channels are accepted.
-  /// - Throws: `AudioProcessingError.unreadableFile`, `.truncatedFile` or `.channels`.
+  /// - Throws: `AudioProcessingError.unreadableFile`, `.truncatedFile`, `.resampling` or `.channels`.
   package init(contentsOf url: URL, allowsDownmix: Bool) throws {
     self.url = url
     let container = try Self.container(of: url)
     let file = try Self.open(url)
     sampleRateHz = file.fileFormat.sampleRate
+    try StreamResampler.requireSupported(rateHz: sampleRateHz)
     frames = container.statesLength ? Int(file.length) : try Self.countedFrames(of: url)
     guard frames > 0 else { throw Self.unreadable(url, "it has no samples") }
-    guard sampleRateHz > 0 else { throw Self.unreadable(url, "it states no sample rate") }
+    guard frames <= Self.largestFrames else {
+      throw Self.unreadable(url, "it states \(frames) frames, more than \(Self.largestFrames)")
+    }
     mixer = try StereoMixer(
       channels: Int(file.fileFormat.channelCount), allowsDownmix: allowsDownmix, container: container)
   }

@@ -12,6 +12,22 @@ final class StreamResampler {
   private let rates: (fromHz: Double, toHz: Double)
   private var remainingFrames: Int
 
+  /// Rates that audio may have, in hertz: from below any recording's to twice the highest in use.
+  ///
+  /// A file may state any; one of 1 Hz would grow by a factor of 44,100 with every block.
+  static let supportedRatesHz = 1000.0...768_000.0
+
+  /// Checks that audio of a rate can be brought to the network's.
+  ///
+  /// - Throws: `AudioProcessingError.resampling` for others than `supportedRatesHz`, and NaN.
+  static func requireSupported(rateHz: Double) throws {
+    guard supportedRatesHz.contains(rateHz) else {
+      let (lowest, highest) = (Int(supportedRatesHz.lowerBound), Int(supportedRatesHz.upperBound))
+      throw AudioProcessingError.resampling(
+        fromHz: rateHz, toHz: ChunkPlan.sampleRateHz, reason: "rates from \(lowest) to \(highest) Hz are supported")
+    }
+  }
+
   /// Number of frames at another rate, `ceil(frames * toHz / fromHz)`.
   static func resampledFrames(_ frames: Int, fromHz: Double, toHz: Double) -> Int {
     Int((Double(frames) * toHz / fromHz).rounded(.up))

@@ -18,8 +18,10 @@ struct WaveformSource: StereoSource {
   /// - Parameters:
   ///   - waveform: `[1 or 2, frames]`.
   ///   - sampleRateHz: Frames per second.
-  /// - Throws: `AudioProcessingError.emptyTrack`, `.channels` or `.nonFiniteSample`.
+  /// - Throws: `AudioProcessingError.emptyTrack`, `.bufferSize`, `.channels`, `.resampling` or `.nonFiniteSample`.
   init(_ waveform: Waveform, sampleRateHz: Double) throws {
+    try StreamResampler.requireSupported(rateHz: sampleRateHz)
+    try requireCount(of: "waveform", waveform.values.count, waveform.signals * waveform.samples)
     guard waveform.samples >= 1 else { throw AudioProcessingError.emptyTrack(samples: 0) }
     let mixer = try StereoMixer(channels: waveform.signals, allowsDownmix: false, container: .other)
     if let place = waveform.values.withUnsafeBufferPointer({ firstNonFinite(in: $0) }) {

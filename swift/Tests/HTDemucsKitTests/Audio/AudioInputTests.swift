@@ -62,6 +62,38 @@ final class AudioInputTests: XCTestCase {
     }
   }
 
+  func testARateThatNoRecordingHasIsRefused() throws {
+    for sampleRateHz in [1, 999, 768_001, Int(Int32.max)] {
+      let file = try workspace.wav(stereoNoise(10), "odd.wav", sampleRateHz: sampleRateHz)
+      XCTAssertThrowsError(try AudioInput(contentsOf: file, allowsDownmix: false), "\(sampleRateHz)") { error in
+        guard case .resampling(Double(sampleRateHz), 44_100, _)? = error as? AudioProcessingError else {
+          return XCTFail("\(error)")
+        }
+      }
+    }
+    for sampleRateHz in [1000, 768_000] {
+      let file = try workspace.wav(stereoNoise(10), "odd.wav", sampleRateHz: sampleRateHz)
+      XCTAssertEqual(try AudioInput(contentsOf: file, allowsDownmix: false).sampleRateHz, Double(sampleRateHz))
+    }
+  }
+
+  func testALengthThatNoRecordingHasIsRefused() throws {
+    // Core Audio Format, one channel of 8 bits; what is not written takes no room on the disk.
+    func bytes(_ number: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: number.bigEndian, Array.init) }
+    let frames = 1 << 36 + 1
+    let head =
+      Array("caff".utf8) + bytes(UInt16(1)) + bytes(UInt16(0)) + Array("desc".utf8) + bytes(UInt64(32))
+      + bytes(Double(44_100).bitPattern) + Array("lpcm".utf8) + [0, 1, 1, 1, 8].flatMap { bytes(UInt32($0)) }
+      + Array("data".utf8) + bytes(UInt64(frames + 4)) + bytes(UInt32(0))
+    let file = workspace.url("long.caf")
+    try Data(head).write(to: file)
+    XCTAssertEqual(truncate(file.path, off_t(head.count + frames)), 0)
+    XCTAssertThrowsError(try AudioInput(contentsOf: file, allowsDownmix: false)) { error in
+      guard case .unreadableFile(_, let reason)? = error as? AudioProcessingError else { return XCTFail("\(error)") }
+      XCTAssertEqual(reason, "it states \(frames) frames, more than \(1 << 36)")
+    }
+  }
+
   func testATruncatedFileIsRefusedBeforeItIsRead() throws {
     let file = try workspace.wav(stereoNoise(1000))
     let whole = try Data(contentsOf: file)

@@ -158,6 +158,32 @@ final class HTDemucsProcessorTests: XCTestCase {
     }
   }
 
+  func testARateThatNoAudioHasIsRefused() async throws {
+    let processor = try await processor()
+    for rateHz in [0, -44_100, 0.5, 1e-300, 2_147_483_648, 1e300, .infinity, .nan] {
+      do {
+        _ = try await processor.separate(stereoNoise(100), sampleRateHz: rateHz, options: options())
+        XCTFail("\(rateHz) Hz was accepted")
+      } catch {
+        guard case .resampling(let fromHz, _, _)? = error as? AudioProcessingError else { return XCTFail("\(error)") }
+        XCTAssertEqual(fromHz.bitPattern, rateHz.bitPattern)
+      }
+    }
+  }
+
+  func testAWaveformWhoseSamplesWereChangedInNumberIsRefused() async throws {
+    let processor = try await processor()
+    var shorter = try stereoNoise(100)
+    shorter.values.removeLast()
+    do {
+      _ = try await processor.separate(shorter, options: options())
+      XCTFail("199 samples were taken for 2 x 100")
+    } catch {
+      XCTAssertEqual(
+        error as? AudioProcessingError, .bufferSize(buffer: "waveform", values: 199, requiredValues: 200))
+    }
+  }
+
   func testOptionsThatDoNotFitThePackageAreRefused() async throws {
     let processor = try await processor()
     assertThrows(AudioProcessingError.noPlan(packageSegmentSamples: Self.segmentSamples)) {

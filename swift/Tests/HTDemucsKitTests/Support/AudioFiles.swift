@@ -10,7 +10,9 @@ extension Workspace {
     let channels = waveform.signals
     func bytes(_ number: some FixedWidthInteger) -> [UInt8] { withUnsafeBytes(of: number.littleEndian, Array.init) }
     var layout = bytes(UInt16(3)) + bytes(UInt16(channels)) + bytes(UInt32(sampleRateHz))
-    layout += bytes(UInt32(4 * channels * sampleRateHz)) + bytes(UInt16(4 * channels)) + bytes(UInt16(32)) + [0, 0]
+    layout +=
+      bytes(UInt32(truncatingIfNeeded: 4 * channels * sampleRateHz)) + bytes(UInt16(4 * channels)) + bytes(UInt16(32))
+      + [0, 0]
     let format = Array("fmt ".utf8) + bytes(UInt32(18)) + layout
     let dataBytes = 4 * waveform.values.count
     let head =
