@@ -16,6 +16,8 @@ package struct ModelDescription: Equatable {
   let isProgram: Bool
 
   private static let float32: UInt64 = 65_568
+  /// Core ML has arrays of up to five axes.
+  private static let mostAxes = 5
 
   /// Parses a serialised model.
   ///
@@ -59,7 +61,11 @@ package struct ModelDescription: Equatable {
           guard field == 5 else { return }
           try ProtobufReader.forEachField(of: ProtobufReader.message(value)) { field, value in
             switch field {
-            case 1: shape += try ProtobufReader.varints(value).map { Int(truncatingIfNeeded: $0) }
+            case 1:
+              shape += try ProtobufReader.varints(value).map { Int(truncatingIfNeeded: $0) }
+              guard shape.count <= mostAxes else {
+                throw ProtobufReader.Malformed(reason: "an array has \(shape.count) axes")
+              }
             case 2: type = try ProtobufReader.varints(value).last ?? 0
             default: break
             }

@@ -35,8 +35,10 @@ public struct PackageMetadata: Equatable, Sendable {
     "weight_bin_sha256", "weights_sha256",
   ]
   private static let supported = (sampleRate: 44_100, window: 4096, hop: 1024)
-  /// An hour: far more than any network reads, and few enough for every product of sizes to fit an `Int`.
-  private static let largestSegmentSamples = 3600 * 44_100
+  /// A minute: far more than any network reads, for which its inputs take 106 MB of memory.
+  private static let largestSegmentSamples = 60 * 44_100
+  /// Far more than any network separates.
+  private static let mostSources = 64
 
   /// Checks the entries of a package.
   ///
@@ -73,7 +75,8 @@ public struct PackageMetadata: Equatable, Sendable {
     else {
       throw Malformed(
         reason: "asks for sample rate, STFT window and hop \(sampleRate), \(transformSamples), \(hopSamples) and "
-          + "segments of \(segmentSamples) samples; this version computes \(Self.supported)")
+          + "segments of \(segmentSamples) samples; this version computes \(Self.supported) and segments of "
+          + "\(Self.supported.window) to \(Self.largestSegmentSamples) samples")
     }
     sampleRateHz = Double(sampleRate)
     self.entries = entries.filter { Self.keys.contains($0.key) }
@@ -106,6 +109,9 @@ public struct PackageMetadata: Equatable, Sendable {
     guard let names = try? JSONDecoder().decode([String].self, from: Data(json.utf8)), !names.isEmpty,
       Set(names).count == names.count
     else { throw Malformed(reason: "has no list of different names as sources") }
+    guard names.count <= mostSources else {
+      throw Malformed(reason: "has \(names.count) sources; more than \(mostSources) are refused")
+    }
     for name in names where !isStemName(name) {
       throw Malformed(reason: "has a stem \(name.debugDescription); a name is made of a to z, 0 to 9, - and _")
     }

@@ -15,6 +15,9 @@ struct ProtobufReader {
     let reason: String
   }
 
+  /// More than any list of a package's description has; without a limit, a list takes eight times its bytes in memory.
+  private static let mostNumbers = 64
+
   private var rest: ArraySlice<UInt8>
 
   init(_ message: ArraySlice<UInt8>) {
@@ -56,7 +59,12 @@ struct ProtobufReader {
     case .bytes(let packed):
       var reader = ProtobufReader(packed)
       var numbers: [UInt64] = []
-      while !reader.rest.isEmpty { numbers.append(try reader.varint()) }
+      while !reader.rest.isEmpty {
+        guard numbers.count < mostNumbers else {
+          throw Malformed(reason: "a list has more than \(mostNumbers) numbers")
+        }
+        numbers.append(try reader.varint())
+      }
       return numbers
     case .fixed: throw Malformed(reason: "a number has the wrong wire type")
     }

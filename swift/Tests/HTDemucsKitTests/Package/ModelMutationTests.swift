@@ -26,6 +26,16 @@ final class ModelMutationTests: XCTestCase {
     XCTAssertGreaterThan(refused, count / 20, "the mutations hardly touch anything")
   }
 
+  func testAnArrayOfMoreAxesThanCoreMLHasIsRefused() throws {
+    // Description (2), input (1), type (3), array (5), shape (1) as numbers one by one.
+    func model(axes: Int) -> [UInt8] {
+      func field(_ number: UInt8, _ content: [UInt8]) -> [UInt8] { [number << 3 | 2, UInt8(content.count)] + content }
+      return field(2, field(1, field(3, field(5, Array([[UInt8]](repeating: [0x08, 2], count: axes).joined())))))
+    }
+    XCTAssertEqual(try ModelDescription(serialised: model(axes: 5)).inputs.map(\.shape), [[2, 2, 2, 2, 2]])
+    XCTAssertThrowsError(try ModelDescription(serialised: model(axes: 6)))
+  }
+
   func testMutationsOfAPackageAreRefused() throws {
     let workspace = try Workspace()
     let package = try workspace.copy(of: TestPackages.small())

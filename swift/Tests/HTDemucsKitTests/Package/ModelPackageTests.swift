@@ -112,6 +112,24 @@ final class ModelPackageTests: XCTestCase {
     }
   }
 
+  func testMetadataThatAsksForMoreMemoryThanAnyNetworkIsRefused() throws {
+    var entries = try ModelPackage(contentsOf: TestPackages.small()).metadata.entries
+    entries["segment_samples"] = "\(60 * 44_100)"
+    XCTAssertEqual(try PackageMetadata(entries: entries).segmentSamples, 2_646_000)
+    for samples in [60 * 44_100 + 1, 3600 * 44_100, Int.max] {
+      entries["segment_samples"] = "\(samples)"
+      XCTAssertThrowsError(try PackageMetadata(entries: entries)) { error in
+        let reason = (error as? PackageMetadata.Malformed)?.reason ?? ""
+        XCTAssertTrue(reason.contains("segments of \(samples) samples"), reason)
+      }
+    }
+    entries["segment_samples"] = "441000"
+    for (count, isAccepted) in [(64, true), (65, false)] {
+      entries["sources"] = String(decoding: try JSONEncoder().encode((0..<count).map { "s\($0)" }), as: UTF8.self)
+      XCTAssertEqual((try? PackageMetadata(entries: entries)) != nil, isAccepted, "\(count) sources")
+    }
+  }
+
   func testAModelThatTakesOtherTensorsThanItPromisesIsRefused() throws {
     let workspace = try Workspace()
     let package = try workspace.copy(of: TestPackages.small())

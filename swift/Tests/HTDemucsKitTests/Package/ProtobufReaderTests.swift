@@ -56,6 +56,11 @@ final class ProtobufReaderTests: XCTestCase {
     XCTAssertThrowsError(try ProtobufReader.varints(.fixed))
   }
 
+  func testAListOfMoreNumbersThanAnyDescriptionHasIsRefused() {
+    XCTAssertEqual(try ProtobufReader.varints(.bytes([UInt8](repeating: 1, count: 64)[...])).count, 64)
+    XCTAssertThrowsError(try ProtobufReader.varints(.bytes([UInt8](repeating: 1, count: 65)[...])))
+  }
+
   func testTextThatIsNotUTF8IsRefused() {
     XCTAssertThrowsError(try ProtobufReader.string(.bytes([0xC3, 0x28])))
   }
