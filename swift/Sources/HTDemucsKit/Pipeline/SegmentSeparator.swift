@@ -58,7 +58,7 @@ package final class SegmentSeparator: @unchecked Sendable {
       report.failures.append(error.localizedDescription)
       log.warning("Segment \(segment) goes through segments of \(smaller.segmentSamples) samples")
       report.usedSmallerSegments = true
-      try await separate(throughSmaller: smaller, sources: sources, into: stems)
+      report.failures += try await separate(throughSmaller: smaller, sources: sources, into: stems, segment: segment)
       report.networkSeconds = (clock.now - started).seconds
       return report
     }
@@ -95,23 +95,34 @@ package final class SegmentSeparator: @unchecked Sendable {
   }
 
   /// Treats the segment as a track of its own.
+  ///
+  /// - Returns: Why the network of shorter segments failed, once for each time.
+  /// - Throws: As `separate`, errors with the number of this segment rather than of the shorter one.
   private func separate(
-    throughSmaller smaller: SegmentSeparator, sources: [Int], into stems: UnsafeMutableBufferPointer<Float>
-  ) async throws {
+    throughSmaller smaller: SegmentSeparator, sources: [Int], into stems: UnsafeMutableBufferPointer<Float>,
+    segment: Int
+  ) async throws -> [String] {
     let plan = try ChunkPlan.design(segmentSamples: smaller.segmentSamples)
     let whole = try Waveform(Array(input.waveform), signals: 2)
     var position = 0
     let separation = TrackSeparation(
       separator: smaller, plan: plan, sources: sources, track: WaveformTrack(waveform: whole))
-    try await separation.run { piece in
-      guard let target = stems.baseAddress else { return }
-      for signal in 0..<piece.signals {
-        piece[signal].withUnsafeBufferPointer {
-          guard let start = $0.baseAddress else { return }
-          (target + signal * segmentSamples + position).update(from: start, count: piece.samples)
+    do {
+      let reports = try await separation.run { piece in
+        guard let target = stems.baseAddress else { return }
+        for signal in 0..<piece.signals {
+          piece[signal].withUnsafeBufferPointer {
+            guard let start = $0.baseAddress else { return }
+            (target + signal * segmentSamples + position).update(from: start, count: piece.samples)
+          }
         }
+        position += piece.samples
       }
-      position += piece.samples
+      return reports.flatMap(\.failures)
+    } catch AudioProcessingError.inferenceFailed(_, let reason) {
+      throw AudioProcessingError.inferenceFailed(segment: segment, reason: reason)
+    } catch AudioProcessingError.nonFiniteOutput(let stem, _) {
+      throw AudioProcessingError.nonFiniteOutput(stem: stem, segment: segment)
     }
   }
 

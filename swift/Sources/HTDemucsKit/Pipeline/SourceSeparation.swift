@@ -20,10 +20,18 @@ struct SourceSeparation: Sendable {
     }
     let mix = stems.hasRest ? try source.stereoReader() : nil
     var rest = RestOfMix(mix: ForwardReader { try mix?.nextBlock() })
+    var segmentsDone = 0
+    func give(_ place: Int, _ block: Waveform) throws {
+      // Blending, resampling and subtracting may exceed Float's range though every sample of the network was finite.
+      guard block.values.withUnsafeBufferPointer({ firstNonFinite(in: $0) }) == nil else {
+        throw AudioProcessingError.nonFiniteOutput(stem: stems.outputs[place], segment: max(segmentsDone - 1, 0))
+      }
+      try deliver(place, block)
+    }
     func hand(_ place: Int, _ block: Waveform) throws {
       guard block.samples > 0 else { return }
-      try deliver(place, block)
-      if stems.hasRest { try deliver(1, rest.next(without: block)) }
+      try give(place, block)
+      if stems.hasRest { try give(1, rest.next(without: block)) }
     }
     let clock = ContinuousClock()
     let started = clock.now
@@ -31,6 +39,7 @@ struct SourceSeparation: Sendable {
       separator: separator, plan: plan, sources: stems.sources, track: TrackAtModelRate(source: source))
     let reports = try await separation.run(
       progress: { done, total in
+        segmentsDone = done
         progress?(
           SeparationProgress(
             segmentsDone: done, segmentsTotal: total, elapsedSeconds: (clock.now - started).seconds))

@@ -81,6 +81,27 @@ final class FileSeparationTests: XCTestCase {
 
   // MARK: - All or nothing
 
+  func testSamplesThatLeaveFloatsRangeOnTheirWayAreRefused() async throws {
+    // The network's stems are finite; a resampler overshoots, and the rest of a mix is farther away than both.
+    let loud: Float = 3.4e38
+    let square = (0..<20_000).map { Float($0 / 40 % 2 == 0 ? 1 : -1) }
+    let twoStems = SeparationOptions(selection: .twoStems(.drums))
+    for (sampleRateHz, gain, options) in [(48_000, loud, SeparationOptions()), (44_100, -loud, twoStems)] {
+      let mix = try Waveform((square + square).map { sampleRateHz == 44_100 ? 1e37 * $0 : $0 }, signals: 2)
+      let song = try workspace.wav(mix, sampleRateHz: sampleRateHz)
+      let model = FakeModel(segmentSamples: segmentSamples) { mix in
+        [mix.map { $0.map { gain * ($0 > 0 ? 1 : -1) } }, mix]
+      }
+      do {
+        _ = try await separate(song, model, FileOptions(separation: options, format: AudioFileFormat(.wav, .int16)))
+        XCTFail("infinity was written")
+      } catch {
+        guard case .nonFiniteOutput? = error as? AudioProcessingError else { return XCTFail("\(error)") }
+      }
+      XCTAssertEqual(try workspace.contents(), ["song.wav"])
+    }
+  }
+
   func testAFailureLeavesNothingBehind() async throws {
     let song = try workspace.wav(stereoNoise(20_000))
     for misfortunes: [FakeModel.Misfortune] in [[.none, .none, .failure, .failure], [.none, .nan(source: 0)]] {

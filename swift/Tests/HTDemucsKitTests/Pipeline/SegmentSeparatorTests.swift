@@ -53,6 +53,27 @@ final class SegmentSeparatorTests: XCTestCase {
     XCTAssertEqual(reports[1].failures.count, 2)
   }
 
+  func testFailuresInSmallerSegmentsAreReportedAndNameTheSegmentOfTheTrack() async throws {
+    func smaller(_ misfortunes: [FakeModel.Misfortune]) -> FakeModel {
+      .gains([1, 2], segmentSamples: 4100, misfortunes: misfortunes)
+    }
+    let twice: [FakeModel.Misfortune] = [.none, .failure, .failure]
+    let (_, reports) = try await separateTwoSegments(twice, smaller: smaller([.failure]))
+    XCTAssertEqual(reports[1].failures.count, 3)
+    let hopeless: [(FakeModel.Misfortune, AudioProcessingError)] = [
+      (.failure, .inferenceFailed(segment: 1, reason: "the model was made to fail")),
+      (.nan(source: 1), .nonFiniteOutput(stem: .vocals, segment: 1)),
+    ]
+    for (misfortune, expected) in hopeless {
+      do {
+        _ = try await separateTwoSegments(twice, smaller: smaller([misfortune, misfortune]))
+        XCTFail("\(misfortune) was accepted")
+      } catch {
+        XCTAssertEqual(error as? AudioProcessingError, expected)
+      }
+    }
+  }
+
   func testNaNAndInfinityAreRefusedWithTheirStemAndSegment() async throws {
     for (misfortune, stem) in [(FakeModel.Misfortune.nan(source: 1), StemType.vocals), (.spike(source: 0), .drums)] {
       do {
