@@ -77,12 +77,26 @@ final class OutputFile {
   }
 }
 
-/// Brings a file or a folder that is there to the disk.
+/// Brings a file that is there to the disk.
 func synchronise(_ url: URL) throws {
   let descriptor = open(url.path, O_RDONLY | O_CLOEXEC)
   guard descriptor >= 0 else { throw unwritable(url, errno) }
   defer { close(descriptor) }
   guard fsync(descriptor) == 0 else { throw unwritable(url, errno) }
+}
+
+/// Brings the names in a folder to the disk, where its file system can.
+///
+/// Several, such as those of network shares, cannot, and a folder that may be written need not be readable: the files in it
+/// are as whole without.
+func synchronise(folder url: URL) throws {
+  let descriptor = open(url.path, O_RDONLY | O_CLOEXEC)
+  guard descriptor >= 0 else {
+    if errno == EACCES || errno == EPERM { return }
+    throw unwritable(url, errno)
+  }
+  defer { close(descriptor) }
+  if fsync(descriptor) != 0, errno != EINVAL, errno != ENOTSUP { throw unwritable(url, errno) }
 }
 
 /// The error of a system call on a file that is written.

@@ -41,7 +41,7 @@ struct StemFolder {
   /// - Throws: `AudioProcessingError.unwritable`; the temporary folder is then still there.
   func commit() throws {
     do {
-      try synchronise(staging)
+      try synchronise(folder: staging)
       if rename(staging.path, target.path) != 0 {
         let code = errno
         var isFolder: ObjCBool = false
@@ -54,10 +54,10 @@ struct StemFolder {
             throw HTDemucsKit.unwritable(file, errno)
           }
         }
-        try synchronise(target)
+        try synchronise(folder: target)
       }
       try? FileManager.default.removeItem(at: temporary)
-      try synchronise(target.deletingLastPathComponent())
+      try synchronise(folder: target.deletingLastPathComponent())
     } catch let error as AudioProcessingError {
       throw error
     } catch {

@@ -92,6 +92,13 @@ final class StemFileTests: XCTestCase {
   }
 
   #if os(Linux)
+    func testAFolderWhoseFileSystemCannotSynchroniseIsGoodEnough() throws {
+      // Neither can this one.
+      XCTAssertThrowsError(try synchronise(URL(filePath: "/proc/self")))
+      XCTAssertNoThrow(try synchronise(folder: URL(filePath: "/proc/self")))
+      XCTAssertThrowsError(try synchronise(folder: workspace.url("missing")))
+    }
+
     func testAFullDiskIsAnErrorThatSaysSo() throws {
       // Every write to this device fails as on a full disk.
       let file = OutputFile(writingTo: open("/dev/full", O_WRONLY), url: workspace.url("full"))

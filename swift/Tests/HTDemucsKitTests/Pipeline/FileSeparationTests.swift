@@ -159,6 +159,40 @@ final class FileSeparationTests: XCTestCase {
     XCTAssertEqual(try workspace.contents(), ["song.wav", "stems"])
   }
 
+  func testWhatCannotBeReplacedIsFoundBeforeTheNetworkRuns() async throws {
+    // The folder of stems would be the song itself; a stem would be a folder; a folder is no place at all.
+    let nameless = try workspace.wav(stereoNoise(100), "song")
+    let song = try workspace.wav(stereoNoise(100))
+    let folder = workspace.url("stems/song/vocals.wav")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let cases: [(URL, to: URL, path: String)] = [
+      (nameless, to: workspace.folder, path: nameless.path), (song, to: workspace.url("stems"), path: folder.path),
+      (song, to: try XCTUnwrap(URL(string: "x:")), path: "x:"),
+      (song, to: try XCTUnwrap(URL(string: "https://example.com/stems")), path: "https://example.com/stems"),
+    ]
+    for (song, target, path) in cases {
+      let model = FakeModel.gains([1, 1], segmentSamples: segmentSamples)
+      do {
+        _ = try await separateFile(song, model, FileOptions(), to: target)
+        XCTFail("\(path) was accepted")
+      } catch {
+        guard case .unwritable(path, _)? = error as? AudioProcessingError else { return XCTFail("\(error)") }
+      }
+      XCTAssertEqual(model.predictions, 0)
+    }
+    XCTAssertEqual(try workspace.contents(), ["song", "song.wav", "stems", "stems/song", "stems/song/vocals.wav"])
+  }
+
+  func testNamesOfAnyCharactersAreThoseOfTheFolder() async throws {
+    for name in ["~", "a%20b", "a?b#c", "-rf", "...", "e\u{301}", "tab\there", "a;b:c", "name."] {
+      let song = try workspace.wav(stereoNoise(10), "\(name).wav")
+      let result = try await separate(song, .gains([1, 1], segmentSamples: segmentSamples))
+      XCTAssertEqual(result.files[.drums].map { FileManager.default.fileExists(atPath: $0.path) }, true, name)
+      let folders = try FileManager.default.contentsOfDirectory(atPath: workspace.url("stems").path)
+      XCTAssertTrue(folders.contains(name == "..." ? "....wav" : name), "\(name): \(folders)")
+    }
+  }
+
   func testAStemDoesNotReplaceItsInput() async throws {
     let folder = workspace.url("stems/drums")
     try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
