@@ -115,6 +115,7 @@ struct SeparateCommand {
       do {
         try services.requireReadable(song.url, options.allowsDownmix)
       } catch {
+        try Task.checkCancellation()
         results[place] = try Self.failure(of: song, error, reporter)
       }
     }

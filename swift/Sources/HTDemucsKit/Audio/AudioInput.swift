@@ -19,7 +19,8 @@ package struct AudioInput: Sendable {
   /// - Parameters:
   ///   - url: The file.
   ///   - allowsDownmix: Whether more than two channels are accepted.
-  /// - Throws: `AudioProcessingError.unreadableFile`, `.truncatedFile`, `.resampling` or `.channels`.
+  /// - Throws: `AudioProcessingError.unreadableFile`, `.truncatedFile`, `.resampling` or `.channels`; `CancellationError`, for
+  ///   to count a compressed file's frames takes a while.
   package init(contentsOf url: URL, allowsDownmix: Bool) throws {
     self.url = url
     let container = try Self.container(of: url)
@@ -86,6 +87,7 @@ package struct AudioInput: Sendable {
     else { throw unreadable(url, "there is no memory for a block of it") }
     var frames = 0
     while frames < file.length {
+      try Task.checkCancellation()
       do {
         try file.read(into: buffer)
       } catch {

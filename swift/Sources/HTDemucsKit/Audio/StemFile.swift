@@ -57,12 +57,17 @@ final class StemFile {
   }
 
   /// Brings the file to the disk.
+  ///
+  /// - Throws: `AudioProcessingError.unwritable`, or `CancellationError`.
   func finish() throws -> Losses {
     precondition(frames == announcedFrames, "\(frames) frames were written where \(announcedFrames) were announced")
     var gain: Float = 1
     if let spool {
       gain = 1 / max(Self.rescaledHeadroom * peak, 1)
-      try spool.readBack(8 * trackBlockSamples) { try encode(Array($0.bindMemory(to: Float.self)), gain: gain) }
+      try spool.readBack(8 * trackBlockSamples) {
+        try Task.checkCancellation()
+        try encode(Array($0.bindMemory(to: Float.self)), gain: gain)
+      }
       try FileManager.default.removeItem(at: spool.url)
     }
     try encoder.finish()

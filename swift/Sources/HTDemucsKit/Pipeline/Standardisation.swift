@@ -15,9 +15,12 @@ struct Standardisation: Equatable, Sendable {
   /// Of fewer than two samples the deviation is taken as 0, where upstream's would be NaN. What is computed: demucs
   /// 4.1.0, `api.Separator.separate_tensor`. How: Chan, Golub and LeVeque, "Updating Formulae and a Pairwise Algorithm
   /// for Computing Sample Variances", 1979: the update by a block, which does not lose figures where the mean is large.
+  ///
+  /// - Throws: What the reader throws, or `CancellationError`.
   static func of(_ reader: any AudioTrackReader) throws -> Standardisation {
     var (count, mean, squaredDeviations) = (0.0, 0.0, 0.0)
     while let block = try reader.nextBlock() {
+      try Task.checkCancellation()
       let added = Double(block.samples)
       let (blockMean, blockDeviations) = momentsOfMono(block)
       let difference = blockMean - mean

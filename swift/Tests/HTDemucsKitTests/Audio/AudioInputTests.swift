@@ -115,6 +115,16 @@ final class AudioInputTests: XCTestCase {
     XCTAssertThrowsError(try samples(of: url)) { XCTAssertTrue($0 is AudioProcessingError, "\($0)") }
   }
 
+  func testCountingTheFramesOfACompressedFileCanBeCancelled() async throws {
+    // AU is none of the kinds whose stated length is believed.
+    func bytes(_ number: Int) -> [UInt8] { withUnsafeBytes(of: UInt32(number).bigEndian, Array.init) }
+    let head = Array(".snd".utf8) + [24, 4000, 3, 44_100, 2].flatMap(bytes)
+    let file = workspace.url("song.au")
+    try Data(head + [UInt8](repeating: 1, count: 4000)).write(to: file)
+    XCTAssertEqual(try AudioInput(contentsOf: file, allowsDownmix: false).frames, 1000)
+    await assertIsCancelled { _ = try AudioInput(contentsOf: file, allowsDownmix: false) }
+  }
+
   func testNaNAndInfinityAreRefusedWithTheirPlace() throws {
     for value in [Float.nan, .infinity, -.infinity] {
       var mix = try stereoNoise(200_000)

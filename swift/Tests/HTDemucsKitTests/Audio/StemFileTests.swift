@@ -70,6 +70,16 @@ final class StemFileTests: XCTestCase {
     XCTAssertEqual(try workspace.contents(), [url.lastPathComponent])
   }
 
+  func testRescalingALongFileCanBeCancelled() async throws {
+    let url = workspace.url("stem.wav")
+    await assertIsCancelled {
+      let file = try StemFile(
+        creating: url, format: .float32WAV, clipMode: .rescale, sampleRateHz: 44_100, frames: 100)
+      try file.write(stereoNoise(100))
+      _ = try file.finish()
+    }
+  }
+
   func testAFileLongerThanFourGigabytesIsRF64() {
     let short = wavHeader(.float32, sampleRateHz: 44_100, frames: (1 << 29) - 8)
     let long = wavHeader(.float32, sampleRateHz: 44_100, frames: 1 << 29)

@@ -31,6 +31,11 @@ final class StandardisationTests: XCTestCase {
     XCTAssertEqual(single, Standardisation(shift: 0.375, scale: 1e-8))
   }
 
+  func testMeasuringALongTrackCanBeCancelled() async throws {
+    let track = WaveformTrack(waveform: try stereoNoise(100))
+    await assertIsCancelled { _ = try Standardisation.of(track.reader()) }
+  }
+
   func testUndoUndoesApply() throws {
     let standardisation = Standardisation(shift: 0.125, scale: 0.5)
     var samples = try stereoNoise(100)

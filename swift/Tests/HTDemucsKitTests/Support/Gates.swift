@@ -46,3 +46,19 @@ func assertThrows<E: Error & Equatable>(
     XCTAssertEqual($0 as? E, expected, file: file, line: line)
   }
 }
+
+/// Checks that a call ends with a `CancellationError` in a task that is cancelled.
+func assertIsCancelled(
+  file: StaticString = #filePath, line: UInt = #line, _ body: @escaping @Sendable () throws -> Void
+) async {
+  let task = Task {
+    withUnsafeCurrentTask { $0?.cancel() }
+    try body()
+  }
+  do {
+    try await task.value
+    XCTFail("a cancelled call ended well", file: file, line: line)
+  } catch {
+    XCTAssertTrue(error is CancellationError, "\(error)", file: file, line: line)
+  }
+}
