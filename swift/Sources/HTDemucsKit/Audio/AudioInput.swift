@@ -11,6 +11,8 @@ package struct AudioInput: Sendable {
   package let sampleRateHz: Double
   /// Number of frames.
   package let frames: Int
+  /// What the file states, from which `frames` may differ in both directions where it is compressed.
+  private let statedFrames: Int
   private let mixer: StereoMixer
 
   /// More than two weeks at 44.1 kHz, the most that FLAC can state, and few enough for every size that follows from it.
@@ -25,15 +27,17 @@ package struct AudioInput: Sendable {
     self.url = url
     let container = try Self.container(of: url)
     let file = try Self.open(url)
-    sampleRateHz = file.fileFormat.sampleRate
+    // What is read is in the processing format: a decoder may give other rates and channels than the file states.
+    sampleRateHz = file.processingFormat.sampleRate
     try StreamResampler.requireSupported(rateHz: sampleRateHz)
-    frames = container.statesLength ? Int(file.length) : try Self.countedFrames(of: url)
+    statedFrames = Int(file.length)
+    frames = container.statesLength ? statedFrames : try Self.countedFrames(of: url)
     guard frames > 0 else { throw Self.unreadable(url, "it has no samples") }
     guard frames <= Self.largestFrames else {
       throw Self.unreadable(url, "it states \(frames) frames, more than \(Self.largestFrames)")
     }
     mixer = try StereoMixer(
-      channels: Int(file.fileFormat.channelCount), allowsDownmix: allowsDownmix, container: container)
+      channels: Int(file.processingFormat.channelCount), allowsDownmix: allowsDownmix, container: container)
   }
 
   /// A reader at the start that gives stereo blocks at the file's own rate.
@@ -89,7 +93,7 @@ package struct AudioInput: Sendable {
     while frames < file.length {
       try Task.checkCancellation()
       do {
-        try file.read(into: buffer)
+        try releasingObjects { try file.read(into: buffer) }
       } catch {
         // At the end of such a file a read may fail rather than give nothing.
         guard frames >= Int(file.length) - paddingFrames else {
@@ -127,7 +131,8 @@ package struct AudioInput: Sendable {
     init(_ input: AudioInput) throws {
       self.input = input
       file = try AudioInput.open(input.url)
-      guard file.length >= input.frames, file.fileFormat.sampleRate == input.sampleRateHz,
+      guard file.length >= input.statedFrames, file.processingFormat.sampleRate == input.sampleRateHz,
+        input.mixer.channels == Int(file.processingFormat.channelCount),
         let buffer = AVAudioPCMBuffer(
           pcmFormat: file.processingFormat, frameCapacity: AVAudioFrameCount(trackBlockSamples))
       else { throw AudioInput.unreadable(input.url, "it changed while it was read") }
@@ -137,7 +142,8 @@ package struct AudioInput: Sendable {
     func nextBlock() throws -> Waveform? {
       guard position < input.frames else { return nil }
       do {
-        try file.read(into: buffer, frameCount: AVAudioFrameCount(min(trackBlockSamples, input.frames - position)))
+        let count = AVAudioFrameCount(min(trackBlockSamples, input.frames - position))
+        try releasingObjects { try file.read(into: buffer, frameCount: count) }
       } catch {
         throw AudioInput.unreadable(
           input.url, "it is damaged from \(seconds(position)) on (\(AudioInput.code(of: error)))")

@@ -87,7 +87,7 @@ final class FLACEncoder: StereoEncoder {
       }
       buffer.frameLength = AVAudioFrameCount(count)
       do {
-        try file.write(from: buffer)
+        try releasingObjects { try file.write(from: buffer) }
       } catch {
         throw AudioProcessingError.unwritable(path: url.path, reason: error.localizedDescription)
       }

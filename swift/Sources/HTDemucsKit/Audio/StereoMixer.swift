@@ -5,7 +5,7 @@
 /// all is scaled so that full scale in every channel stays full scale. Source of the weights: Recommendation ITU-R
 /// BS.775-4, annex 4.
 struct StereoMixer: Sendable {
-  private let channels: Int
+  let channels: Int
   /// Weights of each channel in left and right; nil where there is nothing to mix.
   private let weights: [(left: Float, right: Float)]?
 

@@ -90,7 +90,9 @@ final class StreamResampler {
   private func drain(_ converter: AVAudioConverter, _ feed: Feed, _ deliver: (Waveform) throws -> Void) throws {
     while true {
       var error: NSError?
-      let status = converter.convert(to: output, error: &error) { _, status in feed.next(status) }
+      let status = releasingObjects {
+        converter.convert(to: output, error: &error) { _, status in feed.next(status) }
+      }
       if status == .error { throw failure(error?.localizedDescription ?? "the converter failed") }
       let count = Int(output.frameLength)
       if count > 0, let channels = output.floatChannelData {

@@ -29,18 +29,21 @@ package final class CoreMLModel: SegmentModel, @unchecked Sendable {
     }
     let outputs = try await model.prediction(
       from: MLDictionaryFeatureProvider(dictionary: features), options: MLPredictionOptions())
-    return try CoreMLOutput(
-      metadata.outputs.map { feature in
-        guard let array = outputs.featureValue(for: feature.name)?.multiArrayValue else {
-          throw AudioProcessingError.unexpectedOutput(output: feature.name, reason: "it is missing")
-        }
-        let shape = array.shape.map(\.intValue)
-        guard shape == feature.shape, array.dataType == .float32 else {
-          throw AudioProcessingError.unexpectedOutput(
-            output: feature.name, reason: "its shape is \(shape), its type number \(array.dataType.rawValue)")
-        }
-        return array
-      })
+    return try releasingObjects { try CoreMLOutput(metadata.outputs.map { try Self.array($0, of: outputs) }) }
+  }
+
+  private static func array(
+    _ feature: ModelDescription.Feature, of outputs: any MLFeatureProvider
+  ) throws -> MLMultiArray {
+    guard let array = outputs.featureValue(for: feature.name)?.multiArrayValue else {
+      throw AudioProcessingError.unexpectedOutput(output: feature.name, reason: "it is missing")
+    }
+    let shape = array.shape.map(\.intValue)
+    guard shape == feature.shape, array.dataType == .float32 else {
+      throw AudioProcessingError.unexpectedOutput(
+        output: feature.name, reason: "its shape is \(shape), its type number \(array.dataType.rawValue)")
+    }
+    return array
   }
 
   private static func array(

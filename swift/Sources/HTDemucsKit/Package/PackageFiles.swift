@@ -91,7 +91,14 @@ func sha256(ofFile url: URL) throws -> String {
   let handle = try FileHandle(forReadingFrom: url)
   defer { try? handle.close() }
   var hasher = SHA256()
-  while let piece = try handle.read(upToCount: 1 << 20), !piece.isEmpty { hasher.update(data: piece) }
+  var isEnd = false
+  while !isEnd {
+    try releasingObjects {
+      let piece = try handle.read(upToCount: 1 << 20) ?? Data()
+      hasher.update(data: piece)
+      isEnd = piece.isEmpty
+    }
+  }
   return hexadecimal(hasher.finalize())
 }
 

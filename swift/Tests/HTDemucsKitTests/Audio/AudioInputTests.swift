@@ -25,6 +25,32 @@ final class AudioInputTests: XCTestCase {
     XCTAssertEqual(first, second)
   }
 
+  func testAFileThatHasChangedSinceItWasOpenedIsRefused() throws {
+    let song = try workspace.wav(stereoNoise(1000))
+    let input = try AudioInput(contentsOf: song, allowsDownmix: false)
+    let changes = [
+      (try stereoNoise(999), 44_100), (try stereoNoise(1000), 48_000), (try Waveform(noise(1000), signals: 1), 44_100),
+    ]
+    for (waveform, sampleRateHz) in changes {
+      _ = try workspace.wav(waveform, sampleRateHz: sampleRateHz)
+      assertThrows(AudioProcessingError.unreadableFile(path: song.path, reason: "it changed while it was read")) {
+        _ = try input.stereoReader()
+      }
+    }
+    _ = try workspace.wav(stereoNoise(1001))
+    XCTAssertEqual(try input.stereoReader().nextBlock()?.samples, 1000)
+  }
+
+  func testAFileThatIsCutWhileItIsReadIsRefused() throws {
+    let song = try workspace.wav(stereoNoise(200_000))
+    let reader = try AudioInput(contentsOf: song, allowsDownmix: false).stereoReader()
+    _ = try reader.nextBlock()
+    XCTAssertEqual(truncate(song.path, 1_000_000), 0)
+    XCTAssertThrowsError(try { while try reader.nextBlock() != nil {} }()) {
+      XCTAssertTrue($0 is AudioProcessingError, "\($0)")
+    }
+  }
+
   func testMonoIsDuplicatedAndMoreThanTwoChannelsAreMixedWhereAllowed() throws {
     let mono = try workspace.wav(Waveform([0.5, -0.25], signals: 1), "mono.wav")
     XCTAssertEqual(try samples(of: mono).values, [0.5, -0.25, 0.5, -0.25])
