@@ -142,7 +142,7 @@ extension AudioProcessingError: LocalizedError {
     case .frameCount(_, _, let requiredFrames):
       "Give \(requiredFrames) frames, or ask for the samples that these frames have."
     case .overlap:
-      "Give at least 0 and less than 1."
+      "Give at least 0 and so much less than 1 that segments lie a sample or more apart."
     case .emptyTrack:
       "Give a track of at least one sample."
     case .planDoesNotFit(_, let planSegmentSamples, let packageSegmentSamples):

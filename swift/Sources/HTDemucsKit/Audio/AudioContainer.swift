@@ -58,7 +58,7 @@ func statedBytesMissing(_ handle: FileHandle, container: AudioContainer) throws 
   let end = try handle.seekToEnd()
   var position: UInt64 = 12
   var size64: UInt64?
-  while position + 8 <= end {
+  for _ in 0..<mostChunks where position + 8 <= end {
     try handle.seek(toOffset: position)
     guard let header = try handle.read(upToCount: 36).map([UInt8].init), header.count >= 8 else { return 0 }
     let name = String(decoding: header.prefix(4), as: UTF8.self)
@@ -74,6 +74,9 @@ func statedBytesMissing(_ handle: FileHandle, container: AudioContainer) throws 
   }
   return 0
 }
+
+/// Far more chunks than stand before any file's samples; a file may have hundreds of millions that are empty.
+private let mostChunks = 10_000
 
 /// What writers to a pipe state as the size of samples to come.
 private let unstatedSizes: [ClosedRange<UInt64>] = [0x7FFF_F000...0x7FFF_FFFF, 0xFFFF_F000...0xFFFF_FFFF]

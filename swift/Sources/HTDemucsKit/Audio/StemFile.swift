@@ -77,10 +77,12 @@ final class StemFile {
   /// Encodes interleaved samples.
   private func encode(_ samples: [Float], gain: Float) throws {
     var samples = samples
-    samples.withUnsafeMutableBufferPointer { samples in
-      if gain != 1 { for index in samples.indices { samples[index] *= gain } }
-      if clipMode == .clamp {
-        for index in samples.indices { samples[index] = min(max(samples[index], -Self.clampedPeak), Self.clampedPeak) }
+    if gain != 1 {
+      samples.withUnsafeMutableBufferPointer { for index in $0.indices { $0[index] *= gain } }
+    }
+    if clipMode == .clamp {
+      samples.withUnsafeMutableBufferPointer {
+        for index in $0.indices { $0[index] = min(max($0[index], -Self.clampedPeak), Self.clampedPeak) }
       }
     }
     guard let bits = format.encoding.integerBits else { return try encoder.write(samples) }

@@ -33,12 +33,12 @@ struct WAVEncoder: StereoEncoder {
       try file.write(valuesOf: samples.map { Int16(truncatingIfNeeded: quantised($0, bits: 16)).littleEndian })
     case .int24:
       try file.write(
-        samples.flatMap { sample in
-          let integer = UInt32(bitPattern: quantised(sample, bits: 24))
-          return [
-            UInt8(truncatingIfNeeded: integer), UInt8(truncatingIfNeeded: integer >> 8),
-            UInt8(truncatingIfNeeded: integer >> 16),
-          ]
+        valuesOf: [UInt8](unsafeUninitializedCapacity: 3 * samples.count) { bytes, initialised in
+          for (index, sample) in samples.enumerated() {
+            let integer = UInt32(bitPattern: quantised(sample, bits: 24))
+            for byte in 0..<3 { bytes[3 * index + byte] = UInt8(truncatingIfNeeded: integer >> (8 * byte)) }
+          }
+          initialised = 3 * samples.count
         })
     }
   }

@@ -6,7 +6,7 @@
 /// BS.775-4, annex 4.
 struct StereoMixer: Sendable {
   let channels: Int
-  /// Weights of each channel in left and right; nil where there is nothing to mix.
+  /// Weights of each channel in left and right; nil for one channel, which is both, and for two.
   private let weights: [(left: Float, right: Float)]?
 
   private enum Place {
@@ -69,10 +69,10 @@ struct StereoMixer: Sendable {
 
   /// Maps `[channels, n]` to `[2, n]`.
   func stereo(_ block: Waveform) -> Waveform {
+    if channels == 2 { return block }
     var result = Waveform(signals: 2, samples: block.samples)
     for channel in 0..<channels {
-      let (left, right) =
-        weights?[channel] ?? (channels == 1 || channel == 0 ? 1 : 0, channels == 1 || channel == 1 ? 1 : 0)
+      let (left, right) = weights?[channel] ?? (1, 1)
       for (side, weight) in [left, right].enumerated() where weight != 0 {
         let start = side * block.samples
         for (index, sample) in block[channel].enumerated() { result.values[start + index] += weight * sample }

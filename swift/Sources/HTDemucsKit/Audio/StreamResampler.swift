@@ -99,7 +99,8 @@ final class StreamResampler {
         let values = (0..<2).flatMap { UnsafeBufferPointer(start: channels[$0], count: count) }
         try deliver(taken(try Waveform(values, signals: 2)))
       }
-      if status != .haveData { return }
+      // Without the second condition, a converter that gives nothing would be asked forever.
+      if status != .haveData || count == 0 { return }
     }
   }
 

@@ -201,7 +201,7 @@ public struct ChunkPlan: Equatable, Sendable {
   /// - Parameter trackSamples: Length of the track in samples.
   /// - Returns: `ceil(trackSamples / strideSamples)`; 0 for a track without samples.
   public func segmentCount(trackSamples: Int) -> Int {
-    (max(trackSamples, 0) + strideSamples - 1) / strideSamples
+    trackSamples > 0 ? (trackSamples - 1) / strideSamples + 1 : 0
   }
 
   /// Lists the segments of a track in order; neither their starts nor their contexts ever move back.

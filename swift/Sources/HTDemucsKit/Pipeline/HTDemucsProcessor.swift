@@ -164,8 +164,10 @@ public actor HTDemucsProcessor {
     do {
       let clock = ContinuousClock()
       let started = clock.now
+      let wasLoaded = loaded != nil
       let loaded = try await load()
-      let result = try await body(loaded, (clock.now - started).seconds, clock, started)
+      let loadSeconds = wasLoaded ? 0 : (clock.now - started).seconds
+      let result = try await body(loaded, loadSeconds, clock, started)
       await turns.giveBack()
       return result
     } catch {
@@ -214,7 +216,18 @@ public actor HTDemucsProcessor {
     configuration.computeUnits = units.coreML
     let model = try await MLModel.load(contentsOf: url, configuration: configuration)
     log.info("Loaded \(package.metadata.model, privacy: .public) \(package.metadata.variant, privacy: .public)")
-    return (CoreMLModel(model: model, metadata: package.metadata), try await .of(compiledModel: url, units: units))
+    return (CoreMLModel(model: model, metadata: package.metadata), try await computeUnitPlan(compiled: url, units))
+  }
+
+  /// Core ML's plan; nil, and a line in the log, where it fails, for a report is no reason to separate nothing.
+  private static func computeUnitPlan(compiled url: URL, _ units: ComputeUnits) async throws -> ComputeUnitPlan? {
+    do {
+      return try await .of(compiledModel: url, units: units)
+    } catch {
+      try Task.checkCancellation()
+      log.error("Core ML does not tell where it runs the model: \(error.localizedDescription, privacy: .public)")
+      return nil
+    }
   }
 
   private static func requireRelated(_ fallback: ModelPackage, to package: ModelPackage) throws {

@@ -51,6 +51,14 @@ final class AudioContainerTests: XCTestCase {
     XCTAssertEqual(try missing(Array(file.dropLast(3)), .aiff), 3)
   }
 
+  func testAFileOfEmptyChunksIsNotSearchedForever() throws {
+    func file(emptyChunks: Int) -> [UInt8] {
+      Array("RIFF....WAVE".utf8) + [UInt8](repeating: 0, count: 8 * emptyChunks) + Array("data".utf8) + [9, 0, 0, 0]
+    }
+    XCTAssertEqual(try missing(file(emptyChunks: 9999)), 9)
+    XCTAssertEqual(try missing(file(emptyChunks: 10_000)), 0)
+  }
+
   func testNoBytesWhateverMakeTheCheckFail() throws {
     var random = SystemRandomNumberGenerator()
     let whole = wavHeader(.float32, sampleRateHz: 44_100, frames: 4) + [UInt8](repeating: 0, count: 32)

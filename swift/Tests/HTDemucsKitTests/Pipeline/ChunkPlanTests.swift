@@ -23,6 +23,12 @@ final class ChunkPlanTests: XCTestCase {
     XCTAssertEqual(segments[2].weights.last, 1, "no ramp at the track's end")
   }
 
+  func testThereIsASegmentForEveryStrideThatIsBegun() throws {
+    let plan = try ChunkPlan.design()
+    let counts = [-1: 0, 0: 0, 1: 1, 352_800: 1, 352_801: 2, Int.max: (Int.max - 1) / 352_800 + 1]
+    for (samples, count) in counts { XCTAssertEqual(plan.segmentCount(trackSamples: samples), count, "\(samples)") }
+  }
+
   func testRampsRiseAsTheyAreCalled() throws {
     let rises: [ChunkPlan.Ramp: (Double) -> Double] = [
       .linear: { $0 }, .cosine: { sin(Double.pi / 2 * $0) }, .hann: { 0.5 - 0.5 * cos(Double.pi * $0) },

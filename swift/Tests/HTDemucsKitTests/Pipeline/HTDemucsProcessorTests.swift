@@ -33,6 +33,10 @@ final class HTDemucsProcessorTests: XCTestCase {
     XCTAssertEqual(separation.report.packageSHA256, processor.package.sha256)
     XCTAssertEqual(separation.report.warnings, [])
     XCTAssertGreaterThan(separation.report.peakMemoryBytes, 1 << 20)
+    XCTAssertGreaterThan(separation.report.loadSeconds, 0)
+    XCTAssertGreaterThan(separation.report.wallSeconds, separation.report.loadSeconds)
+    let again = try await processor.separate(stereoNoise(100), options: options())
+    XCTAssertEqual(again.report.loadSeconds, 0)
   }
 
   func testStemsAreThoseOfUpstreamsWholeModel() async throws {
