@@ -116,7 +116,7 @@ extension AudioProcessingError: LocalizedError {
     case .repeatedStem(let stem):
       "Stem \(stem) was asked for twice."
     case .inferenceFailed(let segment, let reason):
-      "The network failed twice in segment \(segment): \(reason)"
+      "The network failed twice in segment \(segment): \(reason)."
     case .unexpectedOutput(let output, let reason):
       "The network's output \(output) is not what its package promises: \(reason)."
     case .nonFiniteOutput(let stem, let segment):
@@ -165,7 +165,7 @@ extension AudioProcessingError: LocalizedError {
     case .floatingPointFLAC:
       "Take int24 or int16, or a WAV file."
     case .unwritable:
-      "Make room there, or choose a folder that you may write to."
+      "Make room there, or choose another folder that you may write to."
     case .wouldReplaceInput:
       "Choose another folder."
     case .unknownStem(_, let available):

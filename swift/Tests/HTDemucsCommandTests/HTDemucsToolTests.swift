@@ -81,11 +81,7 @@ final class HTDemucsToolTests: XCTestCase {
   /// Starts the program that was built with the tests.
   private func program(_ arguments: String..., change: (Process) -> Void) throws -> (Process, errors: Pipe) {
     let process = Process()
-    // A bundle of tests lies beside it on macOS; elsewhere the folder of both counts as the bundle.
-    let bundle = Bundle(for: Self.self).bundleURL
-    let places = [bundle, bundle.deletingLastPathComponent()].map { $0.appending(path: "htdemucs") }
-    process.executableURL = try XCTUnwrap(
-      places.first { FileManager.default.isExecutableFile(atPath: $0.path) }, "htdemucs was not built")
+    process.executableURL = try builtProgram(besideTestsOf: Self.self)
     process.arguments = arguments
     let errors = Pipe()
     process.standardError = errors

@@ -50,7 +50,7 @@ struct ReportFile {
     do {
       try Data("[\n\(lines.joined(separator: ",\n"))\n]\n".utf8).write(to: url, options: .atomic)
     } catch {
-      throw ReportFileError.unwritable(path: url.path, reason: error.localizedDescription)
+      throw ReportFileError.unwritable(path: url.path, reason: failureReason(error))
     }
   }
 
@@ -76,5 +76,5 @@ extension ReportFileError: LocalizedError {
     }
   }
 
-  var recoverySuggestion: String? { "Give --report another path." }
+  var recoverySuggestion: String? { "Make room there, or give --report another path." }
 }

@@ -9,12 +9,14 @@ final class OutputFile {
   private var buffer: [UInt8] = []
   private var isOpen = true
 
-  /// - Parameter url: Where to write; nothing may be there.
+  /// - Parameters:
+  ///   - place: Where to write; nothing may be there.
+  ///   - url: What the file is called in errors, if not by its place.
   /// - Throws: `AudioProcessingError.unwritable`.
-  convenience init(creating url: URL) throws {
-    let descriptor = open(url.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
-    guard descriptor >= 0 else { throw unwritable(url, errno) }
-    self.init(writingTo: descriptor, url: url)
+  convenience init(creating place: URL, for url: URL? = nil) throws {
+    let descriptor = open(place.path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw unwritable(url ?? place, errno) }
+    self.init(writingTo: descriptor, url: url ?? place)
   }
 
   /// - Parameters:

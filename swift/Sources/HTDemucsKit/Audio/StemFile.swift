@@ -8,6 +8,7 @@ final class StemFile {
   private let encoder: any StereoEncoder
   /// With clip mode `rescale`, the samples as they came, until the peak is known.
   private let spool: OutputFile?
+  private let spoolPlace: URL
   private let url: URL
   private var frames = 0
   private var peak: Float = 0
@@ -35,7 +36,8 @@ final class StemFile {
       case .wav: try WAVEncoder(url, format.encoding, sampleRateHz: sampleRateHz, frames: frames)
       case .flac: try FLACEncoder(url, format.encoding, sampleRateHz: sampleRateHz)
       }
-    spool = clipMode == .rescale ? try OutputFile(creating: url.appendingPathExtension("spool")) : nil
+    spoolPlace = url.appendingPathExtension("spool")
+    spool = clipMode == .rescale ? try OutputFile(creating: spoolPlace, for: url) : nil
   }
 
   /// Writes the next frames, `[2, n]`.
@@ -68,7 +70,7 @@ final class StemFile {
         try Task.checkCancellation()
         try encode(Array($0.bindMemory(to: Float.self)), gain: gain)
       }
-      try FileManager.default.removeItem(at: spool.url)
+      try FileManager.default.removeItem(at: spoolPlace)
     }
     try encoder.finish()
     return Losses(cutSamples: cutSamples, attenuationDB: -20 * log10(Double(gain)))

@@ -65,7 +65,7 @@ final class FLACEncoder: StereoEncoder {
           AVEncoderBitDepthHintKey: bits,
         ], commonFormat: .pcmFormatFloat32, interleaved: false)
     } catch {
-      throw AudioProcessingError.unwritable(path: url.path, reason: error.localizedDescription)
+      throw AudioProcessingError.unwritable(path: url.path, reason: failureReason(error))
     }
     guard
       let buffer = AVAudioPCMBuffer(
@@ -89,7 +89,7 @@ final class FLACEncoder: StereoEncoder {
       do {
         try releasingObjects { try file.write(from: buffer) }
       } catch {
-        throw AudioProcessingError.unwritable(path: url.path, reason: error.localizedDescription)
+        throw AudioProcessingError.unwritable(path: url.path, reason: failureReason(error))
       }
     }
   }

@@ -18,7 +18,7 @@ struct CompiledModelCache: Sendable {
         for: .cachesDirectory, in: .userDomainMask, appropriateFor: nil, create: true)
       return CompiledModelCache(folder: caches.appending(path: "htdemucs-coreml"))
     } catch {
-      throw PackageError.cache(folder: "the user's cache folder", reason: error.localizedDescription)
+      throw PackageError.cache(folder: "the user's cache folder", reason: failureReason(error))
     }
   }
 
@@ -40,7 +40,7 @@ struct CompiledModelCache: Sendable {
     do {
       compiled = try await MLModel.compileModel(at: package.url)
     } catch {
-      throw PackageError.notLoadable(path: package.url.path, reason: error.localizedDescription)
+      throw PackageError.notLoadable(path: package.url.path, reason: failureReason(error))
     }
     let partial = folder.appending(path: ".\(UUID().uuidString).partial")
     defer {
@@ -55,7 +55,7 @@ struct CompiledModelCache: Sendable {
         throw POSIXError(.init(rawValue: errno) ?? .EIO)
       }
     } catch {
-      throw PackageError.cache(folder: folder.path, reason: error.localizedDescription)
+      throw PackageError.cache(folder: folder.path, reason: failureReason(error))
     }
     return (entry, false)
   }

@@ -57,7 +57,7 @@ extension PackageError: LocalizedError {
     case .unrelatedFallback(let path, let reason):
       "\(path) cannot stand in for the package: \(reason)."
     case .notLoadable(let path, let reason):
-      "\(path) could not be loaded: \(reason)"
+      "\(path) could not be loaded: \(reason)."
     case .cache(let folder, let reason):
       "The compiled model could not be kept in \(folder): \(reason)."
     }

@@ -60,7 +60,7 @@ struct PackageFiles {
   }
 
   private func unreadable(_ file: String, _ error: any Error) -> PackageError {
-    .unreadable(path: url.path, file: file, reason: error.localizedDescription)
+    .unreadable(path: url.path, file: file, reason: failureReason(error))
   }
 
   private static func list(_ root: URL, below folder: String, into sizes: inout [String: Int]) throws {
@@ -69,7 +69,7 @@ struct PackageFiles {
       names = try FileManager.default.contentsOfDirectory(atPath: root.appending(path: folder).path)
     } catch {
       throw PackageError.unreadable(
-        path: root.path, file: folder.isEmpty ? "." : folder, reason: error.localizedDescription)
+        path: root.path, file: folder.isEmpty ? "." : folder, reason: failureReason(error))
     }
     for name in names.sorted() {
       let item = folder.isEmpty ? name : "\(folder)/\(name)"

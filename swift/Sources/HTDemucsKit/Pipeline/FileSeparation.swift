@@ -37,6 +37,7 @@ struct FileSeparation: Sendable {
         throw AudioProcessingError.unwritable(path: file.path, reason: "there is a folder")
       }
     }
+    try StemFolder.requireUsable(target, for: stems.outputs.map { file(of: $0).lastPathComponent })
   }
 
   /// Separates the file; its stems appear when all are complete, or not at all.
@@ -63,7 +64,7 @@ struct FileSeparation: Sendable {
       return (Dictionary(uniqueKeysWithValues: files), segments, warnings)
     } catch {
       folder.discard()
-      throw error
+      throw folder.naming(error)
     }
   }
 

@@ -198,14 +198,14 @@ public actor HTDemucsProcessor {
       log.warning("The compiled model does not load and is made anew: \(error.localizedDescription, privacy: .public)")
       cache.remove(package)
     } catch {
-      throw PackageError.notLoadable(path: package.url.path, reason: error.localizedDescription)
+      throw PackageError.notLoadable(path: package.url.path, reason: failureReason(error))
     }
     do {
       return try await load(package, compiled: cache.compiledModel(for: package).url, units)
     } catch let error as PackageError {
       throw error
     } catch {
-      throw PackageError.notLoadable(path: package.url.path, reason: error.localizedDescription)
+      throw PackageError.notLoadable(path: package.url.path, reason: failureReason(error))
     }
   }
 

@@ -90,7 +90,7 @@ package final class SegmentSeparator: @unchecked Sendable {
       throw error
     } catch {
       try Task.checkCancellation()
-      throw AudioProcessingError.inferenceFailed(segment: report.index, reason: error.localizedDescription)
+      throw AudioProcessingError.inferenceFailed(segment: report.index, reason: failureReason(error))
     }
   }
 

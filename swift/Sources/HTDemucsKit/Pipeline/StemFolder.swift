@@ -28,12 +28,43 @@ struct StemFolder {
     made = missing
     temporary = parent.appending(path: ".htdemucs.\(UUID().uuidString)")
     staging = temporary.appending(path: "stems")
-    do {
-      try FileManager.default.createDirectory(at: staging, withIntermediateDirectories: true)
-    } catch {
+    for folder in made.reversed() + [temporary, staging] where mkdir(folder.path, 0o777) != 0 {
+      let code = errno
+      // Others may make the same parents at the same time.
+      if code == EEXIST, made.contains(folder) { continue }
       discard()
-      throw Self.unwritable(target, error)
+      throw HTDemucsKit.unwritable(target, code)
     }
+  }
+
+  /// Checks that a folder may take files, or may come to be, before anything is written.
+  ///
+  /// - Parameters:
+  ///   - target: The folder.
+  ///   - names: Of the files.
+  /// - Throws: `AudioProcessingError.unwritable` for a target that is no folder or may not be changed, and for a file
+  ///   whose place a folder takes.
+  static func requireUsable(_ target: URL, for names: [String]) throws {
+    var status = stat()
+    guard lstat(target.path, &status) == 0 else { return }
+    // Of a link, what it leads to counts.
+    guard stat(target.path, &status) == 0 else { throw HTDemucsKit.unwritable(target, errno) }
+    guard status.st_mode & S_IFMT == S_IFDIR else { throw HTDemucsKit.unwritable(target, ENOTDIR) }
+    guard access(target.path, W_OK | X_OK) == 0 else { throw HTDemucsKit.unwritable(target, errno) }
+    for name in names {
+      let file = target.appending(path: name)
+      if lstat(file.path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+        throw HTDemucsKit.unwritable(file, EISDIR)
+      }
+    }
+  }
+
+  /// An error of a file in `staging`, with the place that the file was meant for.
+  func naming(_ error: any Error) -> any Error {
+    guard case .unwritable(let path, let reason)? = error as? AudioProcessingError, path.hasPrefix(staging.path) else {
+      return error
+    }
+    return AudioProcessingError.unwritable(path: target.path + path.dropFirst(staging.path.count), reason: reason)
   }
 
   /// Brings the files into the target.
@@ -61,7 +92,7 @@ struct StemFolder {
     } catch let error as AudioProcessingError {
       throw error
     } catch {
-      throw Self.unwritable(target, error)
+      throw AudioProcessingError.unwritable(path: target.path, reason: failureReason(error))
     }
   }
 
@@ -71,9 +102,5 @@ struct StemFolder {
     for folder in made {
       guard rmdir(folder.path) == 0 else { return }
     }
-  }
-
-  private static func unwritable(_ url: URL, _ error: any Error) -> AudioProcessingError {
-    .unwritable(path: url.path, reason: error.localizedDescription)
   }
 }

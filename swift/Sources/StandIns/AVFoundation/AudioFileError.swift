@@ -21,10 +21,12 @@ enum AudioFileStatus: Int {
   case parameter = -50
 
   /// The error that this is for a file, with a sentence on what happened and what to do.
-  func error(_ url: URL, _ reason: String) -> NSError {
-    NSError(
-      domain: NSOSStatusErrorDomain, code: rawValue,
-      userInfo: [NSLocalizedDescriptionKey: "\(url.path(percentEncoded: false)): \(reason)", NSURLErrorKey: url])
+  func error(_ url: URL, _ reason: String, underlying: NSError? = nil) -> NSError {
+    var userInfo: [String: Any] = [
+      NSLocalizedDescriptionKey: "\(url.path(percentEncoded: false)): \(reason)", NSURLErrorKey: url,
+    ]
+    userInfo[NSUnderlyingErrorKey] = underlying
+    return NSError(domain: NSOSStatusErrorDomain, code: rawValue, userInfo: userInfo)
   }
 
   /// The error that a failed call of the system is.
@@ -36,6 +38,8 @@ enum AudioFileStatus: Int {
       case ENOSPC, EDQUOT, EFBIG: .diskFull
       default: .inputOutput
       }
-    return status.error(url, "\(action): \(String(cString: strerror(code)))")
+    return status.error(
+      url, "\(action): \(String(cString: strerror(code)))",
+      underlying: NSError(domain: NSPOSIXErrorDomain, code: Int(code)))
   }
 }
