@@ -7,7 +7,9 @@ public enum HTDemucsTool {
   ///
   /// Exit codes: 0 done, 1 failed on an input, 2 wrong usage, 128 + n ended by signal n, after everything partial was
   /// removed.
-  public static func main() async -> Never {
+  public static func main() -> Never {
+    // An asynchronous main function would come too late: what runs it opens files.
+    StandardStreams.occupy()
     // A write to a closed pipe is then an error like any other, and what is partial is removed.
     signal(SIGPIPE, SIG_IGN)
     let termination = Termination()
@@ -19,8 +21,8 @@ public enum HTDemucsTool {
         termination: termination)
     }
     termination.whenSignalled { work.cancel() }
-    let code = await work.value
-    withExtendedLifetime(watchers) { exit(code) }
+    Task.detached { exit(await work.value) }
+    withExtendedLifetime(watchers) { dispatchMain() }
   }
 
   /// Runs the tool.

@@ -1,3 +1,3 @@
 import HTDemucsCommand
 
-await HTDemucsTool.main()
+HTDemucsTool.main()
