@@ -14,6 +14,8 @@ package struct AudioInput: Sendable {
   /// What the file states, from which `frames` may differ in both directions where it is compressed.
   private let statedFrames: Int
   private let mixer: StereoMixer
+  /// The file as it was when it was opened first.
+  private let version: FileVersion
 
   /// More than two weeks at 44.1 kHz, the most that FLAC can state, and few enough for every size that follows from it.
   private static let largestFrames = 1 << 36
@@ -25,6 +27,7 @@ package struct AudioInput: Sendable {
   ///   to count a compressed file's frames takes a while.
   package init(contentsOf url: URL, allowsDownmix: Bool) throws {
     self.url = url
+    version = FileVersion(of: url)
     let container = try Self.container(of: url)
     let file = try Self.open(url)
     // What is read is in the processing format: a decoder may give other rates and channels than the file states.
@@ -69,7 +72,7 @@ package struct AudioInput: Sendable {
     } catch let error as AudioProcessingError {
       throw error
     } catch {
-      throw unreadable(url, error.localizedDescription)
+      throw unreadable(url, failureReason(error))
     }
   }
 
@@ -78,7 +81,7 @@ package struct AudioInput: Sendable {
       return try AVAudioFile(forReading: url)
     } catch {
       throw unreadable(
-        url, "it is not an audio file of a kind that this system reads, such as WAV, FLAC or MP3 (\(code(of: error)))")
+        url, "it is damaged, or not an audio file of a kind that this system reads (\(code(of: error)))")
     }
   }
 
@@ -118,6 +121,8 @@ package struct AudioInput: Sendable {
     return "\(error.domain) \(error.code)"
   }
 
+  private static func changed(_ url: URL) -> AudioProcessingError { unreadable(url, "it changed while it was read") }
+
   private static func unreadable(_ url: URL, _ reason: String) -> AudioProcessingError {
     .unreadableFile(path: url.path, reason: reason)
   }
@@ -130,12 +135,13 @@ package struct AudioInput: Sendable {
 
     init(_ input: AudioInput) throws {
       self.input = input
+      guard FileVersion(of: input.url) == input.version else { throw AudioInput.changed(input.url) }
       file = try AudioInput.open(input.url)
       guard file.length >= input.statedFrames, file.processingFormat.sampleRate == input.sampleRateHz,
         input.mixer.channels == Int(file.processingFormat.channelCount),
         let buffer = AVAudioPCMBuffer(
           pcmFormat: file.processingFormat, frameCapacity: AVAudioFrameCount(trackBlockSamples))
-      else { throw AudioInput.unreadable(input.url, "it changed while it was read") }
+      else { throw AudioInput.changed(input.url) }
       self.buffer = buffer
     }
 
@@ -145,11 +151,13 @@ package struct AudioInput: Sendable {
         let count = AVAudioFrameCount(min(trackBlockSamples, input.frames - position))
         try releasingObjects { try file.read(into: buffer, frameCount: count) }
       } catch {
+        try requireUnchanged()
         throw AudioInput.unreadable(
           input.url, "it is damaged from \(seconds(position)) on (\(AudioInput.code(of: error)))")
       }
       let count = Int(buffer.frameLength)
       guard count > 0, let channels = buffer.floatChannelData else {
+        try requireUnchanged()
         throw AudioProcessingError.truncatedFile(
           path: input.url.path, missing: seconds(input.frames - position))
       }
@@ -165,7 +173,16 @@ package struct AudioInput: Sendable {
           path: input.url.path, reason: "the sample at \(seconds(position + place % count)) is NaN or infinite")
       }
       position += count
+      if position == input.frames { try requireUnchanged() }
       return input.mixer.stereo(block)
+    }
+
+    /// Checks that nobody wrote into the file that this reads.
+    ///
+    /// One that was removed, or has another in its place, is still read as it was.
+    private func requireUnchanged() throws {
+      let now = FileVersion(of: input.url)
+      guard !now.isSameFile(as: input.version) || now == input.version else { throw AudioInput.changed(input.url) }
     }
 
     private func seconds(_ frames: Int) -> String {
