@@ -27,16 +27,10 @@ struct FileSeparation: Sendable {
       throw AudioProcessingError.unwritable(path: folder.absoluteString, reason: "it is no place in a file system")
     }
     target = folder.appending(path: songName(song))
+    for stem in stems.outputs where Self.areSame(file(of: stem), song) {
+      throw AudioProcessingError.wouldReplaceInput(path: file(of: stem).path)
+    }
     // What could not be replaced in the end is found before hours are spent.
-    if Self.isFolder(target) == false {
-      throw AudioProcessingError.unwritable(path: target.path, reason: "there is something else than a folder")
-    }
-    for file in stems.outputs.map(file(of:)) {
-      guard !Self.areSame(file, song) else { throw AudioProcessingError.wouldReplaceInput(path: file.path) }
-      guard Self.isFolder(file) != true else {
-        throw AudioProcessingError.unwritable(path: file.path, reason: "there is a folder")
-      }
-    }
     try StemFolder.requireUsable(target, for: stems.outputs.map { file(of: $0).lastPathComponent })
   }
 
@@ -73,12 +67,6 @@ struct FileSeparation: Sendable {
 
   private func file(of stem: StemType) -> URL {
     target.appending(path: "\(stem).\(options.format.container.rawValue)")
-  }
-
-  /// Whether there is a folder; nil if there is nothing.
-  private static func isFolder(_ url: URL) -> Bool? {
-    var isFolder: ObjCBool = false
-    return FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) ? isFolder.boolValue : nil
   }
 
   private static func areSame(_ file: URL, _ other: URL) -> Bool {

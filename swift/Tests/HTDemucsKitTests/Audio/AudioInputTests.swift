@@ -29,7 +29,8 @@ final class AudioInputTests: XCTestCase {
     let song = try workspace.wav(stereoNoise(1000))
     let input = try AudioInput(contentsOf: song, allowsDownmix: false)
     let changes = [
-      (try stereoNoise(999), 44_100), (try stereoNoise(1000), 48_000), (try Waveform(noise(1000), signals: 1), 44_100),
+      (try stereoNoise(999), 44_100), (try stereoNoise(1001), 44_100), (try stereoNoise(1000), 48_000),
+      (try Waveform(noise(1000), signals: 1), 44_100),
     ]
     for (waveform, sampleRateHz) in changes {
       _ = try workspace.wav(waveform, sampleRateHz: sampleRateHz)
@@ -37,8 +38,6 @@ final class AudioInputTests: XCTestCase {
         _ = try input.stereoReader()
       }
     }
-    _ = try workspace.wav(stereoNoise(1001))
-    XCTAssertEqual(try input.stereoReader().nextBlock()?.samples, 1000)
   }
 
   func testAFileThatIsCutWhileItIsReadIsRefused() throws {
