@@ -13,7 +13,7 @@ override := if nixpkgs == "hostpkgs" { "--override-input nixpkgs path:" + root /
 
 export NIX_CONFIG := env("NIX_CONFIG", "") + "\n" + read(settings)
 
-# Errors and the progress of builds; not, every time, that an override does not go into flake.lock.
+# Errors, the logs of builds and, on a terminal, their progress; not, every time, that an override does not go into flake.lock.
 quietly := "--quiet --quiet --quiet"
 develop := "nix develop " + override + " --command"
 # Lets a command find the fixture's packages, which are built first.
@@ -43,7 +43,7 @@ run *arguments:
 [group('use')]
 build output:
     @mkdir -p "{{ state }}/outputs"
-    nix build {{ override }} --print-build-logs --out-link "{{ state }}/outputs/$1" ".#$1"
+    @nix build {{ quietly }} {{ override }} --print-build-logs --out-link "{{ state }}/outputs/$1" ".#$1"
     @readlink "{{ state }}/outputs/$1"
 
 # Build the Swift command-line tool and what it runs with; its path is the last line. Arguments go to `swift build`

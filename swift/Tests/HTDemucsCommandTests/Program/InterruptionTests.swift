@@ -28,7 +28,7 @@
       }
     }
 
-    func testClosedStreamsDoNotGetIntoFiles() throws {
+    func testStemsAreWholeWhicheverStreamsAreClosed() throws {
       try song()
       for (closed, code): (String, Int32) in [
         ("<&-", 0), ("2>&-", 0), (">&-", 1), ("<&- 2>&-", 0), ("<&- >&- 2>&-", 1),
