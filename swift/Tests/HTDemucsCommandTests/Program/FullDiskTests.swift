@@ -84,9 +84,9 @@
       throw NoMountNamespace(refusals: refusals)
     }
 
-    private struct NoMountNamespace: LocalizedError {
+    private struct NoMountNamespace: Error, CustomStringConvertible {
       let refusals: [String]
-      var errorDescription: String? {
+      var description: String {
         "this test mounts a disk of its own, and the system does not let it: \(refusals.joined(separator: "; ")). "
           + "Allow user namespaces (kernel.unprivileged_userns_clone=1, kernel.apparmor_restrict_unprivileged_userns=0 "
           + "by sysctl), or run the tests as root"
