@@ -59,6 +59,8 @@ public struct AudioFileFormat: Equatable, Sendable {
 /// Source: demucs 4.1.0, `audio.prevent_clip`.
 public enum ClipMode: String, CaseIterable, Codable, Sendable {
   /// Nothing: float32 keeps them, integers are cut where they do not fit.
+  ///
+  /// Where it is optional, as in `FileOptions`, write `ClipMode.none`: a mere `.none` is nil.
   case none
   /// A stem whose peak would reach full scale is made quieter as a whole, by `1 / (1.01 peak)`.
   ///

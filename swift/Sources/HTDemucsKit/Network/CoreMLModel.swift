@@ -29,7 +29,14 @@ package final class CoreMLModel: SegmentModel, @unchecked Sendable {
     }
     let outputs = try await model.prediction(
       from: MLDictionaryFeatureProvider(dictionary: features), options: MLPredictionOptions())
-    return try releasingObjects { try CoreMLOutput(metadata.outputs.map { try Self.array($0, of: outputs) }) }
+    return try releasingObjects { try Self.output(outputs, metadata) }
+  }
+
+  /// The contract's outputs among what Core ML returned.
+  ///
+  /// - Throws: `AudioProcessingError.unexpectedOutput` if one is missing or of another shape or type.
+  static func output(_ outputs: any MLFeatureProvider, _ metadata: PackageMetadata) throws -> any SegmentOutput {
+    CoreMLOutput(try metadata.outputs.map { try array($0, of: outputs) })
   }
 
   private static func array(

@@ -4,6 +4,9 @@ actor Turns {
   private var waiting: [(id: Int, continuation: CheckedContinuation<Void, any Error>)] = []
   private var lastID = 0
 
+  /// How many wait for a turn.
+  var waitingCount: Int { waiting.count }
+
   /// Waits for a turn, which has to be given back.
   ///
   /// - Throws: `CancellationError` if the task is cancelled before its turn has come.

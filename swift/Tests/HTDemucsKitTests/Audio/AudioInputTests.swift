@@ -80,6 +80,12 @@ final class AudioInputTests: XCTestCase {
     }
   }
 
+  func testALinkToASongIsTheSong() throws {
+    let link = workspace.url("link.wav")
+    try FileManager.default.createSymbolicLink(at: link, withDestinationURL: workspace.wav(stereoNoise(100)))
+    XCTAssertEqual(try samples(of: link), try stereoNoise(100))
+  }
+
   func testAFileWithoutSamplesIsRefused() throws {
     let file = try workspace.wav(Waveform(signals: 2, samples: 0))
     XCTAssertThrowsError(try AudioInput(contentsOf: file, allowsDownmix: false)) { error in

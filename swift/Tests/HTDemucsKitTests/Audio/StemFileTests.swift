@@ -80,6 +80,58 @@ final class StemFileTests: XCTestCase {
     }
   }
 
+  func testAFileThatIsGivenUpIsClosed() throws {
+    /// The smallest descriptor that is free.
+    func free() -> Int32 {
+      let descriptor = open("/dev/null", O_RDONLY)
+      close(descriptor)
+      return descriptor
+    }
+    let before = free()
+    for number in 0..<10 { try OutputFile(creating: workspace.url("\(number)")).write([1]) }
+    XCTAssertEqual(free(), before)
+  }
+
+  func testAFLACFileThatIsNotWholeOnTheDiskIsAnError() throws {
+    let format = try AudioFileFormat(.flac, .int16)
+    let (shorter, _) = try written(stereoNoise(100), format, .none)
+    let url = workspace.url("stem.flac")
+    let file = try StemFile(creating: url, format: format, clipMode: .none, sampleRateHz: 44_100, frames: 1000)
+    try file.write(stereoNoise(1000))
+    XCTAssertEqual(rename(shorter.path, url.path), 0)
+    assertThrows(AudioProcessingError.unwritable(path: url.path, reason: "not all of it reached the disk")) {
+      _ = try file.finish()
+    }
+  }
+
+  func testHeadersHaveEveryFieldOfTheirSpecification() {
+    func number(_ bytes: ArraySlice<UInt8>) -> Int { bytes.reversed().reduce(0) { $0 << 8 | Int($1) } }
+    func text(_ bytes: ArraySlice<UInt8>) -> String { String(decoding: bytes, as: UTF8.self) }
+    let integers = wavHeader(.int24, sampleRateHz: 48_000, frames: 10)
+    XCTAssertEqual(integers.count, 44)
+    XCTAssertEqual([number(integers[4..<8]), number(integers[40..<44])], [36 + 60, 60])
+    XCTAssertEqual(
+      [text(integers[8..<12]), text(integers[12..<16]), text(integers[36..<40])], ["WAVE", "fmt ", "data"])
+    let fields = [16..<20, 20..<22, 22..<24, 24..<28, 28..<32, 32..<34, 34..<36]
+    XCTAssertEqual(fields.map { number(integers[$0]) }, [16, 1, 2, 48_000, 288_000, 6, 24])
+
+    let floats = wavHeader(.float32, sampleRateHz: 44_100, frames: 10)
+    XCTAssertEqual(floats.count, 58)
+    XCTAssertEqual(number(floats[4..<8]), 50 + 80)
+    XCTAssertEqual(fields.map { number(floats[$0]) }, [18, 3, 2, 44_100, 352_800, 8, 32])
+    XCTAssertEqual(text(floats[38..<42]), "fact")
+    XCTAssertEqual([number(floats[42..<46]), number(floats[46..<50])], [4, 10])
+
+    let frames = 1 << 30
+    let long = wavHeader(.float32, sampleRateHz: 44_100, frames: frames)
+    XCTAssertEqual(number(long[4..<8]), 0xFFFF_FFFF)
+    XCTAssertEqual(number(long[16..<20]), 28)
+    XCTAssertEqual(
+      [number(long[20..<28]), number(long[28..<36]), number(long[36..<44]), number(long[44..<48])],
+      [long.count - 8 + 8 * frames, 8 * frames, frames, 0])
+    XCTAssertEqual(number(long[(long.count - 4)...]), 0xFFFF_FFFF)
+  }
+
   func testAFileLongerThanFourGigabytesIsRF64() {
     let short = wavHeader(.float32, sampleRateHz: 44_100, frames: (1 << 29) - 8)
     let long = wavHeader(.float32, sampleRateHz: 44_100, frames: 1 << 29)

@@ -23,6 +23,22 @@ final class StereoMixerTests: XCTestCase {
     XCTAssertEqual(Array(ogg[1]), [0, side, front, 0, side, 0])
   }
 
+  func testEveryLayoutPutsEachChannelWhereItBelongs() throws {
+    // For each channel whether it is heard on the left and on the right.
+    let (left, right, both, none) = ([true, false], [false, true], [true, true], [false, false])
+    let layouts: [(AudioContainer, [[Bool]])] = [
+      (.wav, [left, right, both]), (.wav, [left, right, left, right]), (.wav, [left, right, both, left, right]),
+      (.wav, [left, right, both, none, left, right]), (.ogg, [left, both, right]), (.ogg, [left, right, left, right]),
+      (.ogg, [left, both, right, left, right]), (.ogg, [left, both, right, left, right, none]),
+    ]
+    for (container, places) in layouts {
+      let mixer = try StereoMixer(channels: places.count, allowsDownmix: true, container: container)
+      let mixed = mixer.stereo(try unitChannels(places.count))
+      XCTAssertEqual(
+        places.indices.map { [mixed[0][$0] > 0, mixed[1][$0 + places.count] > 0] }, places, "\(container)")
+    }
+  }
+
   func testFullScaleInEveryChannelStaysFullScale() throws {
     for channels in 3...6 {
       let mixer = try StereoMixer(channels: channels, allowsDownmix: true, container: .wav)

@@ -76,6 +76,57 @@ final class ModelPackageTests: XCTestCase {
     }
   }
 
+  func testFoldersOfNoPackageAndFilesLargerThanAnyAreRefused() throws {
+    let workspace = try Workspace()
+    let package = try workspace.copy(of: TestPackages.small())
+    try FileManager.default.createDirectory(
+      at: package.appending(path: "Data/extra"), withIntermediateDirectories: false)
+    assertThrows(PackageError.foreignFile(path: package.path, file: "Data/extra")) {
+      _ = try ModelPackage(contentsOf: package)
+    }
+    let large = try workspace.copy(of: TestPackages.small())
+    try Data(count: 65_537).write(to: large.appending(path: "Manifest.json"))
+    assertThrows(
+      PackageError.tooLarge(path: large.path, file: "Manifest.json", bytes: 65_537, limitBytes: 65_536)
+    ) { _ = try ModelPackage(contentsOf: large) }
+  }
+
+  func testTheSizeIsThatOfAllFiles() throws {
+    let url = try TestPackages.small()
+    let sizes = try ["Manifest.json", Self.model, Self.weights].map {
+      try Data(contentsOf: url.appending(path: $0)).count
+    }
+    XCTAssertEqual(try ModelPackage(contentsOf: url).bytes, sizes.reduce(0, +))
+  }
+
+  func testAModelThatIsNoProgramIsRefused() throws {
+    let workspace = try Workspace()
+    let package = try workspace.copy(of: TestPackages.small())
+    var bytes = [UInt8](try Data(contentsOf: package.appending(path: Self.model)))
+    // The program is field 502; its key and length stand before its content.
+    try ProtobufReader.forEachField(of: bytes[...]) { field, value in
+      guard field == 502, case .bytes(let content) = value else { return }
+      var start = content.startIndex - 1
+      while bytes[start - 1] & 0x80 != 0, Array(bytes[start - 2..<start]) != [0xB2, 0x1F] { start -= 1 }
+      XCTAssertEqual(Array(bytes[start - 2..<start]), [0xB2, 0x1F])
+      bytes[start - 2] = 0xBA
+    }
+    try Data(bytes).write(to: package.appending(path: Self.model))
+    assertThrows(PackageError.malformedModel(path: package.path, reason: "it holds no ML program")) {
+      _ = try ModelPackage(contentsOf: package)
+    }
+  }
+
+  func testADigestIsMadeOfSixtyFourLowerCaseDigits() throws {
+    var entries = try ModelPackage(contentsOf: TestPackages.small()).metadata.entries
+    for digest in ["", "0", String(repeating: "g", count: 64), String(repeating: "A", count: 64)] {
+      entries["weights_sha256"] = digest
+      XCTAssertThrowsError(try PackageMetadata(entries: entries), digest) {
+        XCTAssertEqual($0 as? PackageMetadata.Malformed, .init(reason: "has no sha256 as weights_sha256"))
+      }
+    }
+  }
+
   func testWhatIsNoPackageIsRefused() throws {
     let workspace = try Workspace()
     assertThrows(PackageError.notFound(path: workspace.url("nothing").path)) {
@@ -98,6 +149,7 @@ final class ModelPackageTests: XCTestCase {
   func testMetadataThatTheKitCannotHonourIsRefusedThoughItsDigestsAreRight() throws {
     let edits = [
       ("44100", "48000", "asks for sample rate"), ("\"drums\"", "\"dr/ms\"", "has a stem"),
+      ("\"drums\"", "\"dr.ms\"", "has a stem"), ("\"drums\"", "\"Drums\"", "has a stem"),
       ("\"drums\"", "\"piano\"", "has no list of different names"), ("sources", "sourceX", "lacks sources"),
       ("1024", "1O24", "has no number as hop_length"), ("11264", "00264", "segments of 264 samples"),
     ]

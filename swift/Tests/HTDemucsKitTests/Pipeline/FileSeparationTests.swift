@@ -65,6 +65,19 @@ final class FileSeparationTests: XCTestCase {
     XCTAssertEqual(try FileManager.default.contentsOfDirectory(atPath: file.deletingLastPathComponent().path).count, 1)
   }
 
+  func testIntegersThatWouldBeCutAreMadeQuieterUnlessSaidOtherwise() async throws {
+    let song = try workspace.wav(stereoNoise(3000))
+    let int16 = try AudioFileFormat(.wav, .int16)
+    let model = { FakeModel.gains([3, 0.5], segmentSamples: self.segmentSamples) }
+    let quieter = try await separate(song, model(), FileOptions(format: int16))
+    guard case .madeQuieter(.drums, _)? = quieter.warnings.first else { return XCTFail("\(quieter.warnings)") }
+    let cut = try await separate(song, model(), FileOptions(format: int16, clipMode: ClipMode.none))
+    guard case .cut(.drums, _)? = cut.warnings.first else { return XCTFail("\(cut.warnings)") }
+    XCTAssertEqual([quieter.warnings.count, cut.warnings.count], [1, 1])
+    let floats = try await separate(song, model())
+    XCTAssertEqual(floats.warnings, [])
+  }
+
   func testOtherFilesInTheFolderAreLeftAloneAndStemsAreReplaced() async throws {
     let song = try workspace.wav(stereoNoise(3000))
     let folder = workspace.url("stems/song")
@@ -131,6 +144,36 @@ final class FileSeparationTests: XCTestCase {
       XCTAssertTrue(error is CancellationError, "\(error)")
     }
     XCTAssertEqual(try workspace.contents(), ["song.wav"])
+  }
+
+  func testCancellationInTheLastMomentLeavesNothingBehind() async throws {
+    let song = try workspace.wav(stereoNoise(5000))
+    let model = FakeModel.gains([1, 1], segmentSamples: segmentSamples)
+    let (separator, plan) = (try SegmentSeparator(model: model), try ChunkPlan.design(segmentSamples: segmentSamples))
+    let separation = try FileSeparation(
+      song, to: workspace.url("stems"), options: FileOptions(), available: model.sources)
+    let task = Task {
+      _ = try await separation.run(separator, plan) { progress in
+        if progress.fraction == 1 { withUnsafeCurrentTask { $0?.cancel() } }
+      }
+    }
+    do {
+      try await task.value
+      XCTFail("a cancelled separation ended well")
+    } catch {
+      XCTAssertTrue(error is CancellationError, "\(error)")
+    }
+    XCTAssertEqual(try workspace.contents(), ["song.wav"])
+  }
+
+  func testAFolderThatBecomesAFileMeanwhileIsAnErrorThatNamesIt() throws {
+    let target = workspace.url("song")
+    let folder = try StemFolder(for: target)
+    try Data("stem".utf8).write(to: folder.staging.appending(path: "drums.wav"))
+    try Data("a file".utf8).write(to: target)
+    assertThrows(AudioProcessingError.unwritable(path: target.path, reason: "Not a directory")) { try folder.commit() }
+    folder.discard()
+    XCTAssertEqual(try workspace.contents(), ["song"])
   }
 
   func testAFileThatTurnsOutDamagedLeavesNothingBehind() async throws {
@@ -205,6 +248,19 @@ final class FileSeparationTests: XCTestCase {
       XCTAssertEqual(error as? AudioProcessingError, .wouldReplaceInput(path: song.path))
     }
     XCTAssertEqual(try Data(contentsOf: song), before)
+  }
+
+  func testAStemDoesNotReplaceItsInputUnderAnotherName() async throws {
+    let song = try workspace.wav(stereoNoise(100))
+    let other = workspace.url("stems/song/vocals.wav")
+    try FileManager.default.createDirectory(at: other.deletingLastPathComponent(), withIntermediateDirectories: true)
+    try FileManager.default.linkItem(at: song, to: other)
+    do {
+      _ = try await separate(song, .gains([1, 1], segmentSamples: segmentSamples))
+      XCTFail("the input was replaced")
+    } catch {
+      XCTAssertEqual(error as? AudioProcessingError, .wouldReplaceInput(path: other.path))
+    }
   }
 
   func testTheFolderIsCalledAfterTheSong() {

@@ -250,6 +250,33 @@ final class HTDemucsProcessorTests: XCTestCase {
     }
   }
 
+  func testAfterAFailureToLoadTheNextCallTriesAgain() async throws {
+    try Data().write(to: workspace.url("compiled"))
+    let processor = try await processor()
+    await assertThrowsError { try await processor.prewarm() }
+    await assertThrowsError { _ = try await processor.separate(stereoNoise(100), options: self.options()) }
+    try FileManager.default.removeItem(at: workspace.url("compiled"))
+    try await processor.prewarm()
+  }
+
+  func testACompiledModelBelongsToAPackageAndASystem() throws {
+    let package = try ModelPackage(contentsOf: TestPackages.small())
+    let system = ProcessInfo.processInfo.operatingSystemVersion
+    let version = "\(system.majorVersion).\(system.minorVersion).\(system.patchVersion)"
+    XCTAssertEqual(
+      CompiledModelCache(folder: workspace.folder).entry(for: package).lastPathComponent,
+      "\(package.sha256)-\(version).mlmodelc")
+  }
+
+  private func assertThrowsError(_ body: () async throws -> Void) async {
+    do {
+      try await body()
+      XCTFail("nothing was thrown")
+    } catch {
+      XCTAssertTrue(error is PackageError, "\(error)")
+    }
+  }
+
   func testAPackageToFallBackToHasToBeOfTheSameWeightsAndShorter() async throws {
     let (long, short) = (try TestPackages.fixture("float32"), try TestPackages.fixture("float32-7_8s"))
     _ = try await HTDemucsProcessor(package: long, configuration: .init(fallbackPackage: short))

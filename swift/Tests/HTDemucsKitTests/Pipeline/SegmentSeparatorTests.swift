@@ -28,6 +28,24 @@ final class SegmentSeparatorTests: XCTestCase {
     XCTAssertEqual(reports.map(\.usedSmallerSegments), [false, false])
   }
 
+  func testAnAnswerThatIsNotTheContractsIsNotAskedForAgain() async throws {
+    let expected = AudioProcessingError.unexpectedOutput(output: "stems_real", reason: "it is missing")
+    for (misfortunes, predictions): ([FakeModel.Misfortune], Int) in [
+      ([.wrongOutput], 1), ([.failure, .wrongOutput], 2),
+    ] {
+      let model = FakeModel.gains([1, 1], segmentSamples: segmentSamples, misfortunes: misfortunes)
+      let smaller = FakeModel.gains([1, 1], segmentSamples: 4100)
+      do {
+        let plan = try ChunkPlan.design(segmentSamples: segmentSamples)
+        _ = try await separate(try stereoNoise(100), model, plan, smaller: smaller)
+        XCTFail("the answer was accepted")
+      } catch {
+        XCTAssertEqual(error as? AudioProcessingError, expected)
+      }
+      XCTAssertEqual([model.predictions, smaller.predictions], [predictions, 0])
+    }
+  }
+
   func testTwoFailuresInARowAreAnErrorThatNamesTheSegment() async throws {
     do {
       _ = try await separateTwoSegments([.none, .failure, .failure])
@@ -51,6 +69,7 @@ final class SegmentSeparatorTests: XCTestCase {
     let (_, reports) = try await separateTwoSegments([.none, .failure, .failure], smaller: smaller)
     XCTAssertEqual(reports.map(\.usedSmallerSegments), [false, true])
     XCTAssertEqual(reports[1].failures.count, 2)
+    XCTAssertTrue(reports.allSatisfy { $0.networkSeconds > 0 })
   }
 
   func testFailuresInSmallerSegmentsAreReportedAndNameTheSegmentOfTheTrack() async throws {

@@ -19,6 +19,11 @@ private final class Crowd: Sendable {
   func leave() { size.withLock { $0.now -= 1 } }
 }
 
+/// Who was let in, in order.
+private final class Visitors: Sendable {
+  let numbers = Mutex([Int]())
+}
+
 final class TurnsTests: XCTestCase {
   func testCallersComeInOneAfterTheOther() async throws {
     let turns = Turns()
@@ -36,6 +41,40 @@ final class TurnsTests: XCTestCase {
       try await group.waitForAll()
     }
     XCTAssertEqual(crowd.largest, 1)
+  }
+
+  func testWhoeverCameFirstIsLetInFirst() async throws {
+    let turns = Turns()
+    try await turns.take()
+    let visitors = Visitors()
+    var tasks: [Task<Void, any Error>] = []
+    for number in 0..<5 {
+      tasks.append(
+        Task {
+          try await turns.take()
+          visitors.numbers.withLock { $0.append(number) }
+          await turns.giveBack()
+        })
+      while await turns.waitingCount <= number { await Task.yield() }
+    }
+    await turns.giveBack()
+    for task in tasks { try await task.value }
+    XCTAssertEqual(visitors.numbers.withLock { $0 }, [0, 1, 2, 3, 4])
+  }
+
+  func testWhoeverIsCancelledTakesNoTurnThatIsFree() async throws {
+    let turns = Turns()
+    let cancelled = Task {
+      withUnsafeCurrentTask { $0?.cancel() }
+      try await turns.take()
+    }
+    do {
+      try await cancelled.value
+      XCTFail("a cancelled task got a turn")
+    } catch {
+      XCTAssertTrue(error is CancellationError)
+    }
+    try await turns.take()
   }
 
   func testWhoeverIsCancelledWhileWaitingLosesTheTurnAndNobodyElse() async throws {

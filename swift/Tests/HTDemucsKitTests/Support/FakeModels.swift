@@ -26,6 +26,8 @@ final class FakeModel: SegmentModel {
   enum Misfortune: Sendable {
     case none
     case failure
+    /// An answer that is not the contract's.
+    case wrongOutput
     case nan(source: Int)
     case spike(source: Int)
     /// Waits until the task is cancelled.
@@ -90,6 +92,7 @@ final class FakeModel: SegmentModel {
     let misfortune = misfortunes.withLock { $0.isEmpty ? Misfortune.none : $0.removeFirst() }
     switch misfortune {
     case .failure: throw Failure()
+    case .wrongOutput: throw AudioProcessingError.unexpectedOutput(output: "stems_real", reason: "it is missing")
     case .hang:
       try await Task.sleep(for: .seconds(600))
     case .none, .nan, .spike: break

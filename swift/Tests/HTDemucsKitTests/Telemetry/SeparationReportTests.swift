@@ -74,6 +74,10 @@ final class SeparationReportTests: XCTestCase {
     }
   }
 
+  func testADurationIsItsSecondsAndTheirParts() {
+    XCTAssertEqual((Duration.seconds(90) + .milliseconds(250)).seconds, 90.25)
+  }
+
   func testTimeThatRemainsFollowsFromTimeThatWent() {
     XCTAssertNil(SeparationProgress(segmentsDone: 0, segmentsTotal: 4, elapsedSeconds: 0).remainingSeconds)
     let progress = SeparationProgress(segmentsDone: 1, segmentsTotal: 4, elapsedSeconds: 2.5)
