@@ -3,6 +3,7 @@
 import json
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,13 +40,18 @@ def short_song_and_known_stems(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(TorchBackend, "load", lambda *_: core)
 
 
-@pytest.fixture
+@contextmanager
 def little_disk() -> Iterator[None]:
-    """Let no file grow beyond some bytes that are fewer than the song's, as a full disk does."""
+    """Let no file grow beyond some bytes that are fewer than the song's, as a full disk does.
+
+    Around as little as possible: the limit also holds for a file that this process's own output goes to.
+    """
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def demonstrate(package: Path, lock: Path, output: Path) -> object:
@@ -92,12 +98,12 @@ def test_a_package_that_is_not_in_the_lock_is_one_line(
     assert not (tmp_path / "demo").exists()
 
 
-@pytest.mark.usefixtures("little_disk")
 def test_a_full_disk_is_one_line_and_leaves_nothing(
     small_package: Path, lock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = sorted(tmp_path.iterdir())
-    assert demonstrate(small_package, lock, tmp_path / "demo") == 1
+    with little_disk():
+        assert demonstrate(small_package, lock, tmp_path / "demo") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line == f"error: {tmp_path / 'demo'}: the stems could not be written: File too large"
     assert sorted(tmp_path.iterdir()) == before
