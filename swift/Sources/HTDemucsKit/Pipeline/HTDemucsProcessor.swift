@@ -92,7 +92,7 @@ public actor HTDemucsProcessor {
   ///
   /// - Parameters:
   ///   - waveform: `[1 or 2, samples]`, at least one sample; mono is taken for both channels.
-  ///   - sampleRateHz: Its rate; other rates than 44,100 Hz are resampled, and the stems back.
+  ///   - sampleRateHz: Its rate, from 1000 to 768,000; other rates than 44,100 Hz are resampled, and the stems back.
   ///   - options: What is separated, and by which plan.
   ///   - progress: Told of each segment.
   /// - Returns: Stems `[2, samples]` at the same rate, and a report.

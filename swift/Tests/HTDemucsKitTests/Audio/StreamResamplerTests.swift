@@ -37,6 +37,19 @@ final class StreamResamplerTests: XCTestCase {
     }
   }
 
+  func testBlocksThatAreTooShortToGiveAnythingDoNotEndATrack() throws {
+    let mix = try stereoNoise(5000)
+    let whole = try resampled(mix, 48_000, 44_100)
+    let track = TrackAtModelRate(source: SmallBlocks(track: WaveformTrack(waveform: mix)))
+    let reader = try track.reader()
+    var left: [Float] = []
+    while let block = try reader.nextBlock() {
+      XCTAssertGreaterThan(block.samples, 0)
+      left += block[0]
+    }
+    XCTAssertEqual(left, Array(whole[0]))
+  }
+
   func testSilenceStaysSilence() throws {
     let silence = try resampled(Waveform(signals: 2, samples: 5000), 48_000, 44_100)
     XCTAssertTrue(silence.values.allSatisfy { $0 == 0 })
@@ -55,5 +68,29 @@ final class StreamResamplerTests: XCTestCase {
     }
     try resampler.finish(keep)
     return try Waveform(channels[0] + channels[1], signals: 2)
+  }
+}
+
+/// Audio at 48 kHz in blocks of three frames.
+private struct SmallBlocks: StereoSource {
+  let track: WaveformTrack
+
+  var sampleRateHz: Double { 48_000 }
+  var frames: Int { track.samples }
+
+  func stereoReader() throws -> any AudioTrackReader { Reader(track.waveform) }
+
+  private final class Reader: AudioTrackReader {
+    private let waveform: Waveform
+    private var position = 0
+
+    init(_ waveform: Waveform) { self.waveform = waveform }
+
+    func nextBlock() throws -> Waveform? {
+      guard position < waveform.samples else { return nil }
+      let stop = min(position + 3, waveform.samples)
+      defer { position = stop }
+      return waveform.samples(position..<stop)
+    }
   }
 }

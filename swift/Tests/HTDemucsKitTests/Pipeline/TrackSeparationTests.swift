@@ -78,6 +78,24 @@ final class TrackSeparationTests: XCTestCase {
     XCTAssertTrue(reports.allSatisfy { $0.transformSeconds > 0 && $0.inverseSeconds > 0 && $0.networkSeconds > 0 })
   }
 
+  func testCancellationEndsATrackAfterTheSegmentThoughTheNetworkTakesNoNotice() async throws {
+    let model = FakeModel.gains([1, 1], segmentSamples: segmentSamples)
+    let separation = TrackSeparation(
+      separator: try SegmentSeparator(model: model), plan: try plans()[0], sources: [0, 1],
+      track: WaveformTrack(waveform: try stereoNoise(20_000)))
+    let task = Task {
+      _ = try await separation.run(
+        progress: { done, _ in if done == 1 { withUnsafeCurrentTask { $0?.cancel() } } }, deliver: { _ in })
+    }
+    do {
+      try await task.value
+      XCTFail("a cancelled separation ended well")
+    } catch {
+      XCTAssertTrue(error is CancellationError, "\(error)")
+    }
+    XCTAssertEqual(model.predictions, 1)
+  }
+
   func testAPlanThatDoesNotFitTheNetworkIsRefused() async throws {
     let model = FakeModel.gains([1, 1], segmentSamples: segmentSamples)
     do {

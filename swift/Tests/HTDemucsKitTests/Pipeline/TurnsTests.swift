@@ -71,6 +71,7 @@ final class TurnsTests: XCTestCase {
     do {
       try await cancelled.value
       XCTFail("a cancelled task got a turn")
+      await turns.giveBack()
     } catch {
       XCTAssertTrue(error is CancellationError)
     }

@@ -278,6 +278,17 @@ final class AudioFFTTests: XCTestCase {
     }
   }
 
+  func testASpectrogramWithoutFramesHasNoWaveform() throws {
+    let fft = try AudioFFT()
+    let empty = try Spectrogram(real: [], imag: [], signals: 1, bins: 2048, frames: 0)
+    assertThrows(AudioProcessingError.frameCount(frames: 0, samples: -5, requiredFrames: 0)) {
+      _ = try fft.waveform(from: empty, samples: -5)
+    }
+    assertThrows(AudioProcessingError.tooShort(samples: 0, requiredSamples: 4096)) {
+      _ = try fft.waveform(from: empty, samples: 0)
+    }
+  }
+
   func testBuffersOfAnotherSizeAreRefusedAndLeftAlone() throws {
     let fft = try AudioFFT()
     let size = 2048 * 5
