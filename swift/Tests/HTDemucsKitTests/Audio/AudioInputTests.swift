@@ -4,6 +4,11 @@ import XCTest
 @testable import HTDemucsKit
 
 final class AudioInputTests: XCTestCase {
+  #if os(Linux)
+    private let isStandIn = true
+  #else
+    private let isStandIn = false
+  #endif
   private var workspace: Workspace!
 
   override func setUpWithError() throws { workspace = try Workspace() }
@@ -97,8 +102,11 @@ final class AudioInputTests: XCTestCase {
     for sampleRateHz in [1, 999, 768_001, Int(Int32.max)] {
       let file = try workspace.wav(stereoNoise(10), "odd.wav", sampleRateHz: sampleRateHz)
       XCTAssertThrowsError(try AudioInput(contentsOf: file, allowsDownmix: false), "\(sampleRateHz)") { error in
-        guard case .resampling(Double(sampleRateHz), 44_100, _)? = error as? AudioProcessingError else {
-          return XCTFail("\(error)")
+        switch error as? AudioProcessingError {
+        case .resampling(Double(sampleRateHz), 44_100, _): break
+        // A system may refuse such a file itself.
+        case .unreadableFile where !isStandIn: break
+        default: XCTFail("\(error)")
         }
       }
     }
@@ -121,7 +129,7 @@ final class AudioInputTests: XCTestCase {
     XCTAssertEqual(truncate(file.path, off_t(head.count + frames)), 0)
     XCTAssertThrowsError(try AudioInput(contentsOf: file, allowsDownmix: false)) { error in
       guard case .unreadableFile(_, let reason)? = error as? AudioProcessingError else { return XCTFail("\(error)") }
-      XCTAssertEqual(reason, "it states \(frames) frames, more than \(1 << 36)")
+      if isStandIn { XCTAssertEqual(reason, "it states \(frames) frames, more than \(1 << 36)") }
     }
   }
 
