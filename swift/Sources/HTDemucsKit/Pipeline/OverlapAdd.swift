@@ -46,11 +46,15 @@ struct OverlapAdd {
     }
   }
 
-  /// Gives out what lies before `position`, the start of the next segment: `[signals, n]`.
-  mutating func take(until position: Int) -> Waveform {
+  /// Gives out what lies before `position`, the start of the next segment.
+  ///
+  /// - Parameters:
+  ///   - position: One past the last sample that is given out.
+  ///   - result: Takes it, `[signals, n]`; its memory is used again where it is of that length already.
+  mutating func take(until position: Int, into result: inout Waveform) {
     let taken = position - start
     precondition(0 <= taken && taken <= count, "samples that no segment covers")
-    var result = Waveform(signals: signals, samples: taken)
+    if result.signals != signals || result.samples != taken { result = Waveform(signals: signals, samples: taken) }
     let rest = count - taken
     sums.withUnsafeMutableBufferPointer { sums in
       result.values.withUnsafeMutableBufferPointer { result in
@@ -70,6 +74,5 @@ struct OverlapAdd {
     }
     start = position
     count = rest
-    return result
   }
 }

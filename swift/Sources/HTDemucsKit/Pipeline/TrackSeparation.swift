@@ -50,8 +50,9 @@ package struct TrackSeparation: Sendable {
     }
     var overlapAdd = OverlapAdd(signals: signals, segmentSamples: plan.segmentSamples)
     var reports: [SegmentReport] = []
+    var piece = Waveform(signals: signals, samples: 0)
     func deliverPiece(until position: Int) throws {
-      var piece = overlapAdd.take(until: position)
+      overlapAdd.take(until: position, into: &piece)
       standardisation.undo(on: &piece)
       try deliver(piece)
     }
