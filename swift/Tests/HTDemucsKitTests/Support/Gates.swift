@@ -24,12 +24,17 @@ func largestDifference(_ a: some Collection<Float>, _ b: some Collection<Float>)
 }
 
 /// The source design's tolerance for spectrograms, `|a - b| <= 1e-6 + 1e-5 |b|`, which refuses NaN.
+func isWithinTolerance(_ actual: Float, _ expected: Float) -> Bool {
+  abs(actual - expected) <= 1e-6 + 1e-5 * abs(expected)
+}
+
+/// Checks that as many values as expected are within the source design's tolerance.
 func assertWithinTolerance(
   _ actual: some Collection<Float>, _ expected: some Collection<Float>, _ what: String,
   file: StaticString = #filePath, line: UInt = #line
 ) {
   XCTAssertEqual(actual.count, expected.count, what, file: file, line: line)
-  let offenders = zip(actual, expected).enumerated().filter { !(abs($1.0 - $1.1) <= 1e-6 + 1e-5 * abs($1.1)) }
+  let offenders = zip(actual, expected).enumerated().filter { !isWithinTolerance($1.0, $1.1) }
   if let (index, pair) = offenders.first {
     XCTFail(
       "\(what): \(offenders.count) values out of tolerance, first \(pair.0) for \(pair.1) at \(index)",

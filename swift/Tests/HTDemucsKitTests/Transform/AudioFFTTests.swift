@@ -113,6 +113,24 @@ final class AudioFFTTests: XCTestCase {
     XCTAssertEqual(energy / expected, 1, accuracy: 1e-6)
   }
 
+  func testSpectraOfRealWaveformsAreConjugateSymmetric() throws {
+    // The kept half determines the other one: bin n - k is the conjugate of bin k, so that both ends are real.
+    let fft = try AudioFFT(transformSamples: 256, framing: .centred)
+    let waveform = noise(1000)
+    let spectrogram = try fft.spectrogram(of: Waveform(waveform, signals: 1))
+    for bin in [0, 128] {
+      let row = spectrogram.imag[bin * spectrogram.frames..<(bin + 1) * spectrogram.frames]
+      XCTAssertTrue(row.allSatisfy { $0 == 0 }, "bin \(bin)")
+    }
+    let defined = DefinedSTFT(waveform: waveform, transformSamples: 256, framing: .centred)
+    for bin in [1, 57, 127] {
+      let mirrored = defined.value(bin: 256 - bin, frame: 5)
+      let place = bin * spectrogram.frames + 5
+      XCTAssertEqual(Double(spectrogram.real[place]), mirrored.real, accuracy: 1e-5)
+      XCTAssertEqual(Double(spectrogram.imag[place]), -mirrored.imag, accuracy: 1e-5)
+    }
+  }
+
   func testATransformIsLinear() throws {
     let fft = try AudioFFT()
     let (a, b) = (noise(9001, seed: 1), noise(9001, seed: 2))
