@@ -241,12 +241,15 @@ def test_a_request_that_is_cut_short_is_said(ready: Host) -> None:
     ready.stream.sendall(b"1234")
     ready.stream.shutdown(socket.SHUT_WR)
     assert ready.receive()[0] == {"error": "the stream ended 116 bytes early"}
+    # A host that goes away before the server has ended is no error.
+    assert ready.stream.recv(1) == b""
     assert ready.end() == (1, "")
 
 
 def test_a_package_that_cannot_be_served_is_one_error(tmp_path: Path) -> None:
     host = Host(tmp_path / "absent.mlpackage")
     assert "absent.mlpackage is not a package" in host.receive()[0]["error"]
+    assert host.stream.recv(1) == b""
     assert host.end() == (1, "")
 
 
