@@ -3,13 +3,11 @@
 Each pair is timed in turn, so that a drift of the machine's speed touches both; the median of the ratios counts.
 """
 
-import statistics
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
 import torch
+from measuring import row, seconds_of
 
 from htdemucs_coreml.backends.interpreted import InterpreterBackend
 from htdemucs_coreml.backends.loading import find_package
@@ -38,23 +36,13 @@ def main(package: Path | None, runs: int, threads: int) -> None:
     inputs = (mixed.real.contiguous(), mixed.imag.contiguous(), mix)
 
     pairs = [
-        (_seconds(lambda: interpreter.predict(*inputs)), _seconds(lambda: pytorch.predict(*inputs)))
+        (seconds_of(lambda: interpreter.predict(*inputs)), seconds_of(lambda: pytorch.predict(*inputs)))
         for _ in range(runs + 1)
     ][1:]
     click.echo(f"one segment of {samples} samples, {threads} threads, {runs} pairs: minimum, median, maximum")
-    _row("interpreter, s", [ours for ours, _ in pairs])
-    _row("PyTorch eager, s", [theirs for _, theirs in pairs])
-    _row(f"ratio (<= {TARGET_RATIO})", [ours / theirs for ours, theirs in pairs])
-
-
-def _row(title: str, values: Sequence[float]) -> None:
-    click.echo(f"  {title:<16} {min(values):7.2f} {statistics.median(values):7.2f} {max(values):7.2f}")
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+    row("interpreter, s", [ours for ours, _ in pairs])
+    row("PyTorch eager, s", [theirs for _, theirs in pairs])
+    row(f"ratio (<= {TARGET_RATIO})", [ours / theirs for ours, theirs in pairs])
 
 
 if __name__ == "__main__":

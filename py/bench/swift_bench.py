@@ -6,13 +6,12 @@ Both sides run on one thread, in turn within one run, so that a drift of the mac
 import json
 import statistics
 import subprocess
-import time
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
+from measuring import row, seconds_of
 
 from htdemucs_coreml.core.contract import HOP_LENGTH, N_FFT
 
@@ -35,19 +34,19 @@ def main(tool: Path, runs: int, threads: int, long: bool) -> None:
         f"\none segment of {SEGMENT_SAMPLES} samples: STFT of the mix and inverse of {STEMS} stems, {runs} pairs"
     )
     click.echo(f"  {'':<22} {'minimum':>8} {'median':>8} {'maximum':>8}")
-    _row("Swift, ms", [1000 * ours for ours, _ in pairs])
-    _row("PyTorch, ms", [1000 * theirs for _, theirs in pairs])
-    _row("ratio (<= 1)", [ours / theirs for ours, theirs in pairs])
+    row("Swift, ms", [1000 * ours for ours, _ in pairs])
+    row("PyTorch, ms", [1000 * theirs for _, theirs in pairs])
+    row("ratio (<= 1)", [ours / theirs for ours, theirs in pairs])
 
     click.echo("\nthe pipeline around a pass-through model, six stems, into nowhere")
     short = [_pass_through(tool, SHORT_SECONDS) for _ in range(runs)]
     speed = [result["audio_seconds_per_second"] for result in short]
-    _row("x real time (>= 60)", speed)
+    row("x real time (>= 60)", speed)
     if long:
         peak = statistics.median(result["peak_memory_bytes"] for result in short)
         result = _pass_through(tool, LONG_SECONDS)
         click.echo(f"  3 minutes take {peak / 1e6:.0f} MB at most, 3 hours {result['peak_memory_bytes'] / 1e6:.0f} MB")
-        _row("memory ratio (<= 1.2)", [result["peak_memory_bytes"] / peak])
+        row("memory ratio (<= 1.2)", [result["peak_memory_bytes"] / peak])
 
 
 def _swift_transforms(tool: Path) -> float:
@@ -71,22 +70,9 @@ def _torch_transforms() -> float:
     mix = torch.rand(2, SEGMENT_SAMPLES) - 0.5
     options: dict[str, Any] = {"n_fft": N_FFT, "hop_length": HOP_LENGTH, "window": window, "normalized": True}
     stems = torch.stft(mix.repeat(STEMS, 1), return_complex=True, **options)
-    forward = _median_seconds(lambda: torch.stft(mix, return_complex=True, **options))
-    inverse = _median_seconds(lambda: torch.istft(stems, length=SEGMENT_SAMPLES, **options))
-    return forward + inverse
-
-
-def _median_seconds(call: Callable[[], object]) -> float:
-    def seconds() -> float:
-        start = time.perf_counter()
-        call()
-        return time.perf_counter() - start
-
-    return statistics.median(seconds() for _ in range(_REPEATS))
-
-
-def _row(title: str, values: Sequence[float]) -> None:
-    click.echo(f"  {title:<22} {min(values):8.2f} {statistics.median(values):8.2f} {max(values):8.2f}")
+    forward = [seconds_of(lambda: torch.stft(mix, return_complex=True, **options)) for _ in range(_REPEATS)]
+    inverse = [seconds_of(lambda: torch.istft(stems, length=SEGMENT_SAMPLES, **options)) for _ in range(_REPEATS)]
+    return statistics.median(forward) + statistics.median(inverse)
 
 
 if __name__ == "__main__":

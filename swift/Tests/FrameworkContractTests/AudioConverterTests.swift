@@ -144,6 +144,8 @@ final class AudioConverterTests: XCTestCase {
 }
 
 /// What an input block answers, one after another; the end of the stream when there is no more.
+///
+/// `@unchecked`: a converter calls its input block before it returns.
 private final class Feed: @unchecked Sendable {
   enum Answer {
     case data(AVAudioPCMBuffer)

@@ -5,7 +5,6 @@
 
   /// What the stand-in for `MLModel` promises of its child process, with children that misbehave on purpose.
   final class InterpreterProcessTests: XCTestCase {
-    // swift-format-ignore: NeverUseImplicitlyUnwrappedOptionals
     private var child: ScriptedInterpreter!
 
     override func setUpWithError() throws { child = try ScriptedInterpreter() }

@@ -7,7 +7,6 @@ import XCTest
 /// and the headers of Apple's SDKs.
 final class ModelTests: XCTestCase {
   private var folder: URL { temporaryFolder.url }
-  // swift-format-ignore: NeverUseImplicitlyUnwrappedOptionals
   private var temporaryFolder: TemporaryFolder!
 
   override func setUpWithError() throws { temporaryFolder = try TemporaryFolder() }

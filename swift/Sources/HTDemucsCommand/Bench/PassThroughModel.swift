@@ -44,7 +44,9 @@ struct PassThroughModel: SegmentModel {
     }
   }
 
-  /// Floats that are not changed any more, which makes them sendable.
+  /// Floats in memory of their own.
+  ///
+  /// `@unchecked`: raw memory is never sendable to the compiler; this is not changed any more.
   private final class Buffer: @unchecked Sendable {
     let start: UnsafePointer<Float>
     let count: Int

@@ -3,7 +3,8 @@ import Foundation
 
 /// A package run by Core ML.
 ///
-/// `@unchecked`: Core ML serves predictions of one model on any thread, and nothing here changes after loading.
+/// `@unchecked`: `MLModel` is not taken for sendable, whatever an SDK says. Nothing here changes after loading, and
+/// whoever holds this makes one prediction after the other.
 package final class CoreMLModel: SegmentModel, @unchecked Sendable {
   package let sources: [StemType]
   package let segmentSamples: Int
@@ -64,7 +65,9 @@ package final class CoreMLModel: SegmentModel, @unchecked Sendable {
   }
 }
 
-/// Core ML's arrays, which are only read from here on.
+/// Core ML's arrays.
+///
+/// `@unchecked`: `MLMultiArray` is mutable; these are only read from here on.
 private struct CoreMLOutput: SegmentOutput, @unchecked Sendable {
   private let arrays: [MLMultiArray]
 

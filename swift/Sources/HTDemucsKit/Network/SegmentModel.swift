@@ -72,7 +72,8 @@ package struct StemTensors {
 
 /// A network's three inputs, without gaps, in memory that is used again for every segment.
 ///
-/// `@unchecked`: whoever holds it takes turns; the pipeline writes, then the network reads.
+/// `@unchecked`: raw memory is never sendable to the compiler. Whoever holds it takes turns; the pipeline writes, then
+/// the network reads.
 package final class SegmentInput: @unchecked Sendable {
   /// Length of the waveform in samples.
   package let samples: Int

@@ -3,7 +3,8 @@ import os
 
 /// One segment from samples to stems: STFT, network, inverse STFT.
 ///
-/// Memory is made once. `@unchecked`: whoever holds it takes turns.
+/// Memory is made once. `@unchecked`: raw memory is never sendable to the compiler; whoever holds this takes turns, as the
+/// processor's callers do.
 package final class SegmentSeparator: @unchecked Sendable {
   /// Length of a segment in samples.
   package var segmentSamples: Int { model.segmentSamples }
@@ -55,7 +56,6 @@ package final class SegmentSeparator: @unchecked Sendable {
       output = try await predictTwice(&report)
     } catch let error as AudioProcessingError {
       guard case .inferenceFailed = error, let smaller else { throw error }
-      report.failures.append(error.localizedDescription)
       log.warning("Segment \(segment) goes through segments of \(smaller.segmentSamples) samples")
       report.usedSmallerSegments = true
       report.failures += try await separate(throughSmaller: smaller, sources: sources, into: stems, segment: segment)
@@ -73,25 +73,21 @@ package final class SegmentSeparator: @unchecked Sendable {
 
   /// Runs the network, and once more if it fails.
   private func predictTwice(_ report: inout SegmentReport) async throws -> any SegmentOutput {
-    do {
-      return try await model.predict(input)
-    } catch let error as AudioProcessingError {
-      // The model answered, and would answer the same again.
-      throw error
-    } catch {
-      try Task.checkCancellation()
-      let segment = report.index
-      log.error("Inference failed in segment \(segment), once more: \(error.localizedDescription, privacy: .public)")
-      report.failures.append(error.localizedDescription)
+    let segment = report.index
+    for _ in 0..<2 {
+      do {
+        return try await model.predict(input)
+      } catch let error as AudioProcessingError {
+        // The model answered, and would answer the same again.
+        throw error
+      } catch {
+        try Task.checkCancellation()
+        let reason = failureReason(error)
+        log.error("Inference failed in segment \(segment): \(reason, privacy: .public)")
+        report.failures.append(reason)
+      }
     }
-    do {
-      return try await model.predict(input)
-    } catch let error as AudioProcessingError {
-      throw error
-    } catch {
-      try Task.checkCancellation()
-      throw AudioProcessingError.inferenceFailed(segment: report.index, reason: failureReason(error))
-    }
+    throw AudioProcessingError.inferenceFailed(segment: segment, reason: report.failures.last ?? "")
   }
 
   /// Treats the segment as a track of its own.

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Largest resident size that the process has had so far, in bytes.
+/// Largest resident size that the process has had so far, in bytes; 0 where the system does not tell.
 ///
 /// Sources: proc(5), `VmHWM` of `/proc/self/status`, on Linux, where `getrusage` counts the program that started this one
 /// too; on Apple's systems getrusage(2), whose `ru_maxrss` counts bytes there.

@@ -144,13 +144,8 @@ public struct AudioFFT: Sendable {
     of waveform: UnsafeBufferPointer<Float>, signals: Int,
     real: UnsafeMutableBufferPointer<Float>, imag: UnsafeMutableBufferPointer<Float>
   ) throws {
-    precondition(signals >= 1, "a waveform has at least one signal")
-    let samples = waveform.count / signals
-    let frames = frameCount(samples: samples)
-    try requireCount(of: "waveform", waveform.count, signals * samples)
-    try requireCount(of: "real", real.count, signals * bins * frames)
-    try requireCount(of: "imag", imag.count, signals * bins * frames)
-    try requireOneWindow(samples: samples)
+    let (samples, frames) = try requireShapes(
+      waveform: waveform.count, real: real.count, imag: imag.count, signals: signals)
     if let place = firstNonFinite(in: waveform) {
       throw AudioProcessingError.nonFiniteSample(signal: place / samples, sample: place % samples)
     }
@@ -249,13 +244,8 @@ public struct AudioFFT: Sendable {
     real: UnsafeBufferPointer<Float>, imag: UnsafeBufferPointer<Float>, signals: Int,
     into waveform: UnsafeMutableBufferPointer<Float>
   ) throws {
-    precondition(signals >= 1, "a spectrogram has at least one signal")
-    let samples = waveform.count / signals
-    let frames = frameCount(samples: samples)
-    try requireCount(of: "waveform", waveform.count, signals * samples)
-    try requireCount(of: "real", real.count, signals * bins * frames)
-    try requireCount(of: "imag", imag.count, signals * bins * frames)
-    try requireOneWindow(samples: samples)
+    let (samples, frames) = try requireShapes(
+      waveform: waveform.count, real: real.count, imag: imag.count, signals: signals)
     for plane in [real, imag] {
       guard let place = firstNonFinite(in: plane) else { continue }
       throw AudioProcessingError.nonFiniteSpectrogram(
@@ -337,10 +327,20 @@ public struct AudioFFT: Sendable {
   /// Samples from the start of the first frame to the end of the last.
   private func paddedSamples(frames: Int) -> Int { (frames - 1) * hopSamples + transformSamples }
 
-  private func requireOneWindow(samples: Int) throws {
+  /// Checks that buffers of these counts hold so many signals, of at least one window.
+  private func requireShapes(
+    waveform: Int, real: Int, imag: Int, signals: Int
+  ) throws -> (samples: Int, frames: Int) {
+    precondition(signals >= 1, "a waveform and a spectrogram have at least one signal")
+    let samples = waveform / signals
+    let frames = frameCount(samples: samples)
+    try requireCount(of: "waveform", waveform, signals * samples)
+    try requireCount(of: "real", real, signals * bins * frames)
+    try requireCount(of: "imag", imag, signals * bins * frames)
     guard samples >= transformSamples else {
       throw AudioProcessingError.tooShort(samples: samples, requiredSamples: transformSamples)
     }
+    return (samples, frames)
   }
 }
 

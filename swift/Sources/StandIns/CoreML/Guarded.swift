@@ -2,7 +2,7 @@ import Foundation
 
 /// A value that one thread at a time reads or changes.
 ///
-/// Not `Synchronization.Mutex`, which the thread sanitiser does not know on Linux: it would see races everywhere.
+/// `@unchecked`: every access is under the lock. Not `Synchronization.Mutex`, which the thread sanitiser does not know on Linux: it would see races everywhere.
 final class Guarded<Value>: @unchecked Sendable {
   private let lock = NSLock()
   private var value: Value

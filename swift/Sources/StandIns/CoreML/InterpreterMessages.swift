@@ -61,6 +61,8 @@ struct InterpreterInput: Sendable {
 }
 
 /// An output as it came, in memory that whoever takes it has to free.
+///
+/// `@unchecked`: raw memory is never sendable to the compiler; one task at a time has it.
 final class InterpreterOutput: @unchecked Sendable {
   let value: InterpreterValue
   private var memory: UnsafeMutableRawBufferPointer?

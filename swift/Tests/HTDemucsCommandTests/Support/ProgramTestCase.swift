@@ -4,7 +4,6 @@
 
   /// Tests that run the program `htdemucs` itself, in a folder of their own, with an interpreter that costs nothing.
   class ProgramTestCase: XCTestCase {
-    // swift-format-ignore: NeverUseImplicitlyUnwrappedOptionals
     private(set) var folder: URL!
 
     /// What a program said, and how it ended.

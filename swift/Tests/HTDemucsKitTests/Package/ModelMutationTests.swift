@@ -42,7 +42,7 @@ final class ModelMutationTests: XCTestCase {
     let file = package.appending(path: model)
     let original = [UInt8](try Data(contentsOf: file))
     var random = SplitMix(seed: 5)
-    for _ in 0..<mutationCount(otherwise: 20) / 10 {
+    for _ in 0..<mutationCount(otherwise: 20) {
       let changed = mutated(original, &random)
       if changed == original { continue }
       try Data(changed).write(to: file)

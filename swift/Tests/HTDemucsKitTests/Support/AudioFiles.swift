@@ -40,15 +40,3 @@ func samples(of file: URL, allowsDownmix: Bool = false) throws -> Waveform {
   while let block = try reader.nextBlock() { for channel in 0..<2 { channels[channel] += block[channel] } }
   return try Waveform(channels[0] + channels[1], signals: 2)
 }
-
-/// Checks that an asynchronous call throws one particular error.
-func assertThrows<E: Error & Equatable>(
-  _ expected: E, _ what: String = "", _ body: () async throws -> Void, fail: (String) -> Void
-) async {
-  do {
-    try await body()
-    fail("\(what): nothing was thrown in place of \(expected)")
-  } catch {
-    if error as? E != expected { fail("\(what): \(error) was thrown in place of \(expected)") }
-  }
-}

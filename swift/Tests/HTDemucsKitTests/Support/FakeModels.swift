@@ -133,6 +133,8 @@ func contextDependentStems(_ mix: [[Float]]) -> [[[Float]]] {
 }
 
 /// Tensors that own their memory, in any layout.
+///
+/// `@unchecked`: raw memory is never sendable to the compiler; it is written before anybody else has it.
 private final class FakeOutput: SegmentOutput, @unchecked Sendable {
   final class Tensor {
     let shape: [Int]
