@@ -5,7 +5,8 @@ struct FileSeparation: Sendable {
   let input: AudioInput
   let stems: StemPlan
   let options: FileOptions
-  private let target: URL
+  /// The folder of stems.
+  let target: URL
 
   /// Checks everything that can be checked before the network runs.
   ///
@@ -61,9 +62,6 @@ struct FileSeparation: Sendable {
       throw folder.naming(error)
     }
   }
-
-  /// The folder of stems.
-  var folder: URL { target }
 
   private func file(of stem: StemType) -> URL {
     target.appending(path: "\(stem).\(options.format.container.rawValue)")

@@ -78,14 +78,7 @@ public actor HTDemucsProcessor {
   ///
   /// - Throws: `PackageError.notLoadable` or `.cache`.
   public func prewarm() async throws {
-    try await turns.take()
-    do {
-      _ = try await load()
-      await turns.giveBack()
-    } catch {
-      await turns.giveBack()
-      throw error
-    }
+    try await inTurn { _ in }
   }
 
   /// Separates audio that is in memory.
@@ -104,17 +97,16 @@ public actor HTDemucsProcessor {
     let source = try WaveformSource(waveform, sampleRateHz: sampleRateHz)
     let stems = try StemPlan(options.selection, available: stems)
     let plan = try chunkPlan(options)
-    return try await inTurn { loaded, loadSeconds, clock, started in
+    return try await inTurn { request in
       var outputs = stems.outputs.map { _ in Waveform(signals: 2, samples: source.frames) }
       var positions = [Int](repeating: 0, count: outputs.count)
-      let separation = SourceSeparation(separator: loaded.separator, plan: plan, stems: stems, source: source)
+      let separation = SourceSeparation(
+        separator: request.loaded.separator, plan: plan, stems: stems, source: source)
       let segments = try await separation.run(progress: progress) { place, block in
         outputs[place].replace(from: positions[place], with: block)
         positions[place] += block.samples
       }
-      let report = self.report(
-        plan, source, loaded, segments, loadSeconds: loadSeconds, wallSeconds: (clock.now - started).seconds,
-        warnings: [])
+      let report = self.report(request, plan, source, segments, warnings: [])
       return Separation(stems: Dictionary(uniqueKeysWithValues: zip(stems.outputs, outputs)), report: report)
     }
   }
@@ -133,13 +125,11 @@ public actor HTDemucsProcessor {
   ) async throws -> SeparatedFile {
     let plan = try chunkPlan(options.separation)
     let separation = try FileSeparation(song, to: folder, options: options, available: stems)
-    return try await inTurn { loaded, loadSeconds, clock, started in
-      let (files, segments, warnings) = try await separation.run(loaded.separator, plan, progress: progress)
-      let report = self.report(
-        plan, separation.input, loaded, segments, loadSeconds: loadSeconds,
-        wallSeconds: (clock.now - started).seconds, warnings: warnings)
+    return try await inTurn { request in
+      let (files, segments, warnings) = try await separation.run(request.loaded.separator, plan, progress: progress)
+      let report = self.report(request, plan, separation.input, segments, warnings: warnings)
       return SeparatedFile(
-        folder: separation.folder, stems: separation.stems.outputs, files: files,
+        folder: separation.target, stems: separation.stems.outputs, files: files,
         sampleRateHz: separation.input.sampleRateHz, frames: separation.input.frames, report: report)
     }
   }
@@ -156,18 +146,28 @@ public actor HTDemucsProcessor {
 
   // MARK: - Turns and loading
 
+  /// A request whose turn has come, with the model loaded.
+  private struct Request: Sendable {
+    let loaded: Loaded
+    /// Time that loading took; 0 where it was done before.
+    let loadSeconds: Double
+    let started: ContinuousClock.Instant
+
+    /// Time since its turn came.
+    var seconds: Double { (ContinuousClock.now - started).seconds }
+  }
+
   /// Runs `body` with the loaded model when its turn has come.
   private func inTurn<Result: Sendable>(
-    _ body: @Sendable (Loaded, Double, ContinuousClock, ContinuousClock.Instant) async throws -> Result
+    _ body: @Sendable (Request) async throws -> Result
   ) async throws -> Result {
     try await turns.take()
     do {
-      let clock = ContinuousClock()
-      let started = clock.now
+      let started = ContinuousClock.now
       let wasLoaded = loaded != nil
       let loaded = try await load()
-      let loadSeconds = wasLoaded ? 0 : (clock.now - started).seconds
-      let result = try await body(loaded, loadSeconds, clock, started)
+      let loadSeconds = wasLoaded ? 0 : (ContinuousClock.now - started).seconds
+      let result = try await body(Request(loaded: loaded, loadSeconds: loadSeconds, started: started))
       await turns.giveBack()
       return result
     } catch {
@@ -249,20 +249,20 @@ public actor HTDemucsProcessor {
   // MARK: - Reports
 
   private nonisolated func report(
-    _ plan: ChunkPlan, _ source: any StereoSource, _ loaded: Loaded, _ segments: [SegmentReport],
-    loadSeconds: Double, wallSeconds: Double, warnings: [SeparationWarning]
+    _ request: Request, _ plan: ChunkPlan, _ source: any StereoSource, _ segments: [SegmentReport],
+    warnings: [SeparationWarning]
   ) -> SeparationReport {
     let audioSeconds = Double(source.frames) / source.sampleRateHz
     let all =
       SeparationWarning.of(
         audioSeconds: audioSeconds, sampleRateHz: source.sampleRateHz, segments: segments,
-        computeUnits: configuration.computeUnits, computeUnitPlan: loaded.computeUnitPlan) + warnings
+        computeUnits: configuration.computeUnits, computeUnitPlan: request.loaded.computeUnitPlan) + warnings
     for warning in all { log.warning("\(warning.description, privacy: .public)") }
     return SeparationReport(
       model: package.metadata.model, variant: package.metadata.variant, packageSHA256: package.sha256,
-      plan: plan.name, computeUnits: configuration.computeUnits, computeUnitPlan: loaded.computeUnitPlan,
-      audioSeconds: audioSeconds, sampleRateHz: source.sampleRateHz, wallSeconds: wallSeconds,
-      loadSeconds: loadSeconds, peakMemoryBytes: peakMemoryBytes(), segments: segments, warnings: all)
+      plan: plan.name, computeUnits: configuration.computeUnits, computeUnitPlan: request.loaded.computeUnitPlan,
+      audioSeconds: audioSeconds, sampleRateHz: source.sampleRateHz, wallSeconds: request.seconds,
+      loadSeconds: request.loadSeconds, peakMemoryBytes: peakMemoryBytes(), segments: segments, warnings: all)
   }
 }
 

@@ -29,7 +29,7 @@ struct WaveformSource: StereoSource {
         signal: place / waveform.samples, sample: place % waveform.samples)
     }
     self.sampleRateHz = sampleRateHz
-    track = WaveformTrack(waveform: waveform.signals == 2 ? waveform : mixer.stereo(waveform))
+    track = WaveformTrack(waveform: mixer.stereo(waveform))
   }
 
   var frames: Int { track.samples }
