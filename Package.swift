@@ -11,7 +11,7 @@ import PackageDescription
       name: "Accelerate", path: "swift/Sources/StandIns/Accelerate", linkerSettings: [.linkedLibrary("m")]),
     .target(
       name: "AVFoundation", dependencies: ["CSndfile", "CSoxr"], path: "swift/Sources/StandIns/AVFoundation"),
-    .target(name: "CoreML", path: "swift/Sources/StandIns/CoreML"),
+    .target(name: "CoreML", dependencies: ["os"], path: "swift/Sources/StandIns/CoreML"),
     .target(name: "CryptoKit", dependencies: ["CLibcrypto"], path: "swift/Sources/StandIns/CryptoKit"),
     .target(name: "os", path: "swift/Sources/StandIns/os"),
     .systemLibrary(

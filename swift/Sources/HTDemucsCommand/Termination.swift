@@ -1,5 +1,5 @@
 import Foundation
-import Synchronization
+import os
 
 /// Signals that end the tool cancel its work, so that whatever is partial is removed on the way out.
 package final class Termination: Sendable {
@@ -27,7 +27,7 @@ package final class Termination: Sendable {
     var end: (@Sendable () -> Void)?
   }
 
-  private let state = Mutex(State())
+  private let state = OSAllocatedUnfairLock(initialState: State())
 
   /// No signal so far.
   package init() {}

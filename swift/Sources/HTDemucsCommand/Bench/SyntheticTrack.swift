@@ -1,5 +1,5 @@
 import HTDemucsKit
-import Synchronization
+import os
 
 /// White noise at a tenth of full scale, the same each time, made block by block: whatever its length, it takes no memory.
 struct SyntheticTrack: AudioTrack {
@@ -57,7 +57,7 @@ struct SyntheticTrack: AudioTrack {
 
 /// Adds up time.
 final class TimeSpent: Sendable {
-  private let total = Mutex(0.0)
+  private let total = OSAllocatedUnfairLock(initialState: 0.0)
 
   /// In seconds, so far.
   var seconds: Double { total.withLock { $0 } }

@@ -1,6 +1,6 @@
 import Foundation
 import HTDemucsKit
-import Synchronization
+import os
 
 /// What a progress bar shows.
 struct ProgressState: Equatable, Sendable {
@@ -70,13 +70,13 @@ final class ProgressBar: SongProgress {
 
   private let output: any TextOutput
   private let started = ContinuousClock().now
-  private let shown: Mutex<Shown>
-  private let ticking: Mutex<Task<Void, Never>?>
+  private let shown: OSAllocatedUnfairLock<Shown>
+  private let ticking: OSAllocatedUnfairLock<Task<Void, Never>?>
 
   init(title: String, on output: any TextOutput) {
     self.output = output
-    shown = Mutex(Shown(state: ProgressState(title: title), estimated: started))
-    ticking = Mutex(nil)
+    shown = OSAllocatedUnfairLock(initialState: Shown(state: ProgressState(title: title), estimated: started))
+    ticking = OSAllocatedUnfairLock(initialState: nil)
     let task = Task.detached { [weak self] in
       while let self, self.draw(), (try? await Task.sleep(for: .seconds(1))) != nil {}
     }

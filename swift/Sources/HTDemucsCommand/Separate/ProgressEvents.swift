@@ -1,10 +1,10 @@
 import HTDemucsKit
-import Synchronization
+import os
 
 /// Updates that are printed; where that fails, the separation is cancelled: nobody reads of it any more.
 final class ProgressEvents: SongProgress {
   private let print: @Sendable (SeparationProgress) throws -> Void
-  private let failure = Mutex<(any Error)?>(nil)
+  private let failure = OSAllocatedUnfairLock<(any Error)?>(initialState: nil)
 
   init(print: @escaping @Sendable (SeparationProgress) throws -> Void) {
     self.print = print

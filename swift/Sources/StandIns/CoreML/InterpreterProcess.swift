@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import os
 
 /// The project's interpreter of packages in a child process: one package, one stream.
 ///
@@ -7,7 +8,7 @@ import Glibc
 final class InterpreterProcess: Sendable {
   let identifier: pid_t
   let stream: InterpreterStream
-  private let exit = Guarded<Exit?>(nil)
+  private let exit = OSAllocatedUnfairLock<Exit?>(initialState: nil)
 
   /// How a process ended.
   enum Exit: Sendable, CustomStringConvertible {

@@ -1,4 +1,5 @@
 import Foundation
+import os
 
 /// The predictions of one model, one after another, through an interpreter that is started when it is needed.
 ///
@@ -7,7 +8,7 @@ final class PredictionQueue: Sendable {
   private let executable: String
   private let package: String
   private let queue = DispatchQueue(label: "htdemucs.CoreML.PredictionQueue")
-  private let state = Guarded(State())
+  private let state = OSAllocatedUnfairLock(initialState: State())
 
   private struct State {
     var interpreter: InterpreterProcess?
@@ -148,7 +149,7 @@ private final class Job<Result: Sendable>: Sendable {
     case finished
   }
 
-  private let state = Guarded(State.new)
+  private let state = OSAllocatedUnfairLock(initialState: State.new)
 
   var isFinished: Bool {
     state.withLock {

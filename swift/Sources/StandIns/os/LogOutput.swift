@@ -1,11 +1,10 @@
 import Foundation
-import Synchronization
 
 /// Where lines of the log go.
 package enum LogOutput {
   private static let isMirrored = ProcessInfo.processInfo.environment["OS_ACTIVITY_DT_MODE"] != nil
   private static let timeStyle = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
-  private static let captured = Mutex<[String]?>(nil)
+  private static let captured = OSAllocatedUnfairLock<[String]?>(initialState: nil)
 
   /// Lines that are written while `body` runs, on any thread, instead of where they go otherwise.
   ///

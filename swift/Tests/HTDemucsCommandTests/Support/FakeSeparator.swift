@@ -1,5 +1,5 @@
 import Foundation
-import Synchronization
+import os
 
 @testable import HTDemucsCommand
 @testable import HTDemucsKit
@@ -23,7 +23,7 @@ final class FakeSeparator: SongSeparator {
 
   private let segmentSamples: Int
   private let warnings: [SeparationWarning]
-  private let asked = Mutex<[Request]>([])
+  private let asked = OSAllocatedUnfairLock<[Request]>(initialState: [])
 
   init(segmentSamples: Int = 441_000, warnings: [SeparationWarning] = []) {
     self.segmentSamples = segmentSamples
@@ -85,7 +85,7 @@ struct FakeTool {
   let loaded = Loaded()
 
   final class Loaded: Sendable {
-    private let list = Mutex<[(URL, HTDemucsProcessor.Configuration)]>([])
+    private let list = OSAllocatedUnfairLock<[(URL, HTDemucsProcessor.Configuration)]>(initialState: [])
     var packages: [URL] { list.withLock { $0.map(\.0) } }
     var configurations: [HTDemucsProcessor.Configuration] { list.withLock { $0.map(\.1) } }
     func add(_ package: URL, _ configuration: HTDemucsProcessor.Configuration) {

@@ -1,11 +1,11 @@
-import Synchronization
 import XCTest
+import os
 
 @testable import HTDemucsKit
 
 /// Counts who is inside at once.
 private final class Crowd: Sendable {
-  private let size = Mutex((now: 0, largest: 0))
+  private let size = OSAllocatedUnfairLock(initialState: (now: 0, largest: 0))
 
   var largest: Int { size.withLock { $0.largest } }
 
@@ -21,7 +21,7 @@ private final class Crowd: Sendable {
 
 /// Who was let in, in order.
 private final class Visitors: Sendable {
-  let numbers = Mutex([Int]())
+  let numbers = OSAllocatedUnfairLock(initialState: [Int]())
 }
 
 final class TurnsTests: XCTestCase {

@@ -1,5 +1,5 @@
 import Foundation
-import Synchronization
+import os
 
 @testable import HTDemucsKit
 
@@ -44,8 +44,8 @@ final class FakeModel: SegmentModel {
   private let stems: StemsOfMix
   /// Shares of the mix that go through the spectrogram, by source.
   private let spectrogramGains: [Float]
-  private let misfortunes: Mutex<[Misfortune]>
-  private let calls = Mutex(0)
+  private let misfortunes: OSAllocatedUnfairLock<[Misfortune]>
+  private let calls = OSAllocatedUnfairLock(initialState: 0)
 
   var predictions: Int { calls.withLock { $0 } }
 
@@ -58,7 +58,7 @@ final class FakeModel: SegmentModel {
     self.layout = layout
     self.stems = stems
     self.spectrogramGains = spectrogramGains ?? sources.map { _ in 0 }
-    self.misfortunes = Mutex(misfortunes)
+    self.misfortunes = OSAllocatedUnfairLock(initialState: misfortunes)
   }
 
   /// Stems that are multiples of the mix, through the waveform.
