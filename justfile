@@ -156,10 +156,10 @@ relock model="fixture":
 shell:
     nix develop {{ override }}
 
-# Resolve Python's dependencies anew and rewrite nix/locks
+# Resolve Python's dependencies and rewrite nix/locks; what is locked stays, unless --upgrade or --upgrade-package NAME is given
 [group('change')]
-relock-wheels:
-    {{ develop }} nix/relock-wheels
+relock-wheels *arguments:
+    {{ develop }} nix/relock-wheels "$@"
 
 # Format Python, Nix and Swift
 [group('change')]

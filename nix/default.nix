@@ -21,7 +21,7 @@ let
             ''
               export HOME="$TMPDIR"
               python3 -m pip --disable-pip-version-check --python ${environment} check
-              ${environment}/bin/python -c 'import coremltools, demucs, numpy, soundfile, soxr, torch'
+              ${environment}/bin/python -c 'import av, coremltools, demucs, numpy, soundfile, soxr, torch'
               touch "$out"
             '';
       };
