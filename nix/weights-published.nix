@@ -8,13 +8,17 @@
 model:
 let
   registry = builtins.fromTOML (builtins.readFile ../py/src/htdemucs_coreml/models/registry.toml);
-  weights = registry.${model}.weights;
+  # The preferred form, which stands first. A pin that is open ends the evaluation, with what the registry says of it.
+  weights = lib.head registry.${model}.weights;
+  pinned =
+    name:
+    weights.${name} or (throw "${weights.file}, the published weights of ${model}, has no ${name} in the registry: ${weights.open}");
 in
 stdenvNoCC.mkDerivation {
   name = weights.file;
   outputHashMode = "flat";
   outputHashAlgo = "sha256";
-  outputHash = weights.sha256;
+  outputHash = pinned "sha256";
   preferLocalBuild = true;
   allowSubstitutes = false;
   nativeBuildInputs = [ python311 ];
@@ -36,8 +40,8 @@ stdenvNoCC.mkDerivation {
 
     The published weights of ${model} could not be fetched.
       URL     $url
-      sha256  ${weights.sha256}
-      bytes   ${toString weights.bytes}
+      sha256  ${pinned "sha256"}
+      bytes   ${toString (pinned "bytes")}
     Obtain the file otherwise, keep its name, and add it with:
       nix-store --add-fixed sha256 ${weights.file}
     END

@@ -16,7 +16,7 @@ SMALL_ENTRY = ModelEntry(
     architecture=MappingProxyType(
         {"dconv_mode": 3, "segment": Fraction(39, 5), "channels": 8, "t_layers": 3, "t_hidden_scale": 2.0}
     ),
-    weights=None,
+    licence="MIT",
 )
 
 SHORT_VARIANT = Variant(name="float32", segment_samples=SHORT_SEGMENT_SAMPLES, precision="float32")

@@ -1,9 +1,11 @@
 import re
+from typing import Any
 
 import pytest
 
 from htdemucs_coreml.models.architecture import network_arguments, parameter_shapes
-from htdemucs_coreml.models.registry import UnknownModelError, find_model, registry
+from htdemucs_coreml.models.registry import PublishedFile, UnknownModelError, find_model, registry
+from htdemucs_coreml.weights.safetensors_file import MAX_FILE_BYTES
 
 
 @pytest.mark.parametrize("name", registry())
@@ -12,13 +14,24 @@ def test_every_architecture_names_arguments_of_htdemucs(name: str) -> None:
     assert entry.architecture.keys() <= network_arguments(entry).keys()
 
 
-@pytest.mark.parametrize("name", registry())
-def test_published_weights_are_pinned_by_size_and_sha256(name: str) -> None:
-    weights = find_model(name).weights
-    if weights is not None:
-        assert re.fullmatch("[0-9a-f]{64}", weights.sha256)
-        assert weights.bytes > 0
-        assert weights.url.endswith(weights.file)
+PUBLISHED = [file for entry in registry().values() for file in entry.weights]
+
+
+@pytest.mark.parametrize("published", PUBLISHED, ids=lambda published: published.file)
+def test_published_files_are_pinned_by_size_and_sha256_or_say_why_not(published: PublishedFile) -> None:
+    assert published.url.endswith(f"/{published.file}")
+    if published.open is None:
+        assert re.fullmatch("[0-9a-f]{64}", published.sha256 or "")
+        assert published.bytes is not None
+        assert 0 < published.bytes <= MAX_FILE_BYTES
+
+
+@pytest.mark.parametrize(
+    "pin", [{}, {"bytes": 1}, {"sha256": "a"}, {"bytes": 1, "sha256": "a", "open": "b"}, {"bytes": 1, "open": "b"}]
+)
+def test_a_pin_is_complete_or_open_for_a_reason(pin: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="needs both"):
+        PublishedFile("f", "https://host/f", **pin)
 
 
 def test_htdemucs_6s_has_the_published_number_of_parameters() -> None:

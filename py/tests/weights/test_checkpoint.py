@@ -13,7 +13,7 @@ from demucs.hf import load_safetensors_model
 from numpy.typing import NDArray
 
 from htdemucs_coreml.files import sha256_file
-from htdemucs_coreml.models.registry import PublishedWeights, find_model
+from htdemucs_coreml.models.registry import PublishedFile, find_model
 from htdemucs_coreml.weights.checkpoint import canonical_sha256, load_checkpoint
 from htdemucs_coreml.weights.fixture import fixture_tensors, write_fixture_weights
 from htdemucs_coreml.weights.safetensors_file import WeightsError, read_safetensors, write_safetensors
@@ -129,15 +129,42 @@ def test_a_pickle_is_refused_and_its_code_never_runs(tmp_path: Path, dump: Calla
     assert not marker.exists()
 
 
-def test_published_weights_have_to_be_the_published_file(weights_file: Path) -> None:
-    published = PublishedWeights("f", weights_file.stat().st_size, sha256_file(weights_file), "", "")
-    entry = replace(SMALL_ENTRY, weights=published)
-    load_checkpoint(weights_file, entry)
-    content = bytearray(weights_file.read_bytes())
+def pinned(path: Path) -> PublishedFile:
+    return PublishedFile(path.name, f"https://host/{path.name}", path.stat().st_size, sha256_file(path))
+
+
+def with_a_flipped_bit(path: Path) -> Path:
+    content = bytearray(path.read_bytes())
     content[-1] ^= 1
-    weights_file.write_bytes(content)
-    with pytest.raises(WeightsError, match="but the published weights have"):
+    changed = path.with_name("changed.safetensors")
+    changed.write_bytes(content)
+    return changed
+
+
+def test_published_weights_have_to_be_a_published_file(weights_file: Path) -> None:
+    other = PublishedFile("first", "https://host/first", 1, "0" * 64)
+    entry = replace(SMALL_ENTRY, weights=(other, pinned(weights_file)))
+    load_checkpoint(weights_file, entry)
+    with pytest.raises(WeightsError, match=r"but the published weights of fixture have 0{64} or "):
+        load_checkpoint(with_a_flipped_bit(weights_file), entry)
+
+
+def test_a_given_sha256_takes_the_place_of_the_registrys(weights_file: Path) -> None:
+    own = with_a_flipped_bit(weights_file)
+    entry = replace(SMALL_ENTRY, weights=(pinned(weights_file),))
+    assert load_checkpoint(own, entry, sha256_file(own)).sha256 != load_checkpoint(weights_file, entry).sha256
+    with pytest.raises(WeightsError, match="as it should"):
+        load_checkpoint(weights_file, entry, sha256_file(own))
+    with pytest.raises(WeightsError, match="as it should"):
+        load_checkpoint(weights_file, SMALL_ENTRY, sha256_file(own))
+
+
+def test_a_file_that_is_not_pinned_needs_a_given_sha256(weights_file: Path) -> None:
+    published = PublishedFile("f", "https://host/f", open="nobody has confirmed it")
+    entry = replace(SMALL_ENTRY, weights=(published,))
+    with pytest.raises(WeightsError, match=r"none is pinned; f is not pinned, nobody has confirmed it; .* --sha256"):
         load_checkpoint(weights_file, entry)
+    load_checkpoint(weights_file, entry, sha256_file(weights_file))
 
 
 def test_published_weights_are_never_replaced_by_generated_ones() -> None:
@@ -157,7 +184,7 @@ def test_other_weights_do_not_pass_for_the_fixtures(tmp_path: Path) -> None:
 
 
 def test_fixture_weights_are_not_taken_for_published_ones(weights_file: Path) -> None:
-    with pytest.raises(WeightsError, match="but the published weights have"):
+    with pytest.raises(WeightsError, match="but the published weights of htdemucs_6s have"):
         load_checkpoint(weights_file, find_model("htdemucs_6s"))
 
 

@@ -13,8 +13,6 @@ from htdemucs_coreml.package.digests import UNSIGNED, sha256_bytes
 from htdemucs_coreml.package.metadata import PackageMetadata
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 
-_LICENCE_OF_GENERATED_WEIGHTS = "MIT"
-
 
 def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -> None:
     """Convert a model to a package.
@@ -50,5 +48,4 @@ def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -
         weight_bin_sha256=sha256_bytes(program.weight_bin),
         model_sha256=UNSIGNED,
     )
-    licence = _LICENCE_OF_GENERATED_WEIGHTS if entry.weights is None else entry.weights.licence
-    write_package(output, canonical_model(program.model, metadata, entry.summary, licence), program.weight_bin)
+    write_package(output, canonical_model(program.model, metadata, entry.summary, entry.licence), program.weight_bin)

@@ -57,16 +57,18 @@ class Checkpoint:
     sha256: str
 
 
-def load_checkpoint(path: Path, entry: ModelEntry) -> Checkpoint:
+def load_checkpoint(path: Path, entry: ModelEntry, sha256: str | None = None) -> Checkpoint:
     """Read and check the weights of a model.
 
     Parameters
     ----------
     path : Path
-        A safetensors file with a published file's metadata. For a model with published weights it has to be that file,
-        byte for byte.
+        A safetensors file with a published file's metadata.
     entry : ModelEntry
         The model that the file has to fit.
+    sha256 : str or None
+        Hexadecimal sha256 that the file must have. Without it, a model with published weights takes only files that the
+        registry pins, byte for byte.
 
     Raises
     ------
@@ -76,8 +78,7 @@ def load_checkpoint(path: Path, entry: ModelEntry) -> Checkpoint:
     """
     content = read_weights_file(path)
     _refuse_pickle(path, content)
-    if entry.weights is not None:
-        _require_digest(path, content, entry.weights.sha256)
+    _require_digest(path, content, entry, sha256)
     file = parse_safetensors(content, path)
     arguments = _constructor_arguments(path, file)
     _require_architecture(path, arguments, entry)
@@ -126,13 +127,22 @@ def _refuse_pickle(path: Path, content: bytes) -> None:
         )
 
 
-def _require_digest(path: Path, content: bytes, expected: str) -> None:
+def _require_digest(path: Path, content: bytes, entry: ModelEntry, sha256: str | None) -> None:
+    """Refuse a file that is neither the one with the given digest nor, where none is given, one that is pinned."""
     actual = hashlib.sha256(content).hexdigest()
-    if actual != expected:
-        raise WeightsError(
-            f"{path} has sha256 {actual}, but the published weights have {expected}; "
-            "get the file that the registry names"
-        )
+    if sha256 is not None:
+        if actual != sha256:
+            raise WeightsError(f"{path} has sha256 {actual}, not {sha256} as it should; get the file that was meant")
+        return
+    pinned = [file.sha256 for file in entry.weights if file.sha256 is not None]
+    if not entry.weights or actual in pinned:
+        return
+    reasons = "".join(f"; {file.file} is not pinned, {file.open}" for file in entry.weights if file.open is not None)
+    expected = f"the published weights of {entry.name} have {' or '.join(pinned)}" if pinned else "none is pinned"
+    raise WeightsError(
+        f"{path} has sha256 {actual}, but {expected}{reasons}; get the file that the registry names or, "
+        "if you trust this one, give its sha256 with --sha256"
+    )
 
 
 def _constructor_arguments(path: Path, file: SafetensorsFile) -> dict[str, object]:
