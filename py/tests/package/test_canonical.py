@@ -18,6 +18,7 @@ from htdemucs_coreml.package.files import read_package_files
 from htdemucs_coreml.package.layout import MANIFEST, MODEL, WEIGHT_BIN
 from htdemucs_coreml.package.metadata import PackageError
 from htdemucs_coreml.package.reader import read_package
+from htdemucs_coreml.package.weight_file import WeightFile
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from small_model import SHORT_VARIANT
 
@@ -28,6 +29,17 @@ from small_model import SHORT_VARIANT, SMALL_ENTRY
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.weights.source import load_weights
 convert_checkpoint(load_weights(SMALL_ENTRY, None), SHORT_VARIANT, Path(sys.argv[1]))
+"""
+_REFUSE_COMPILED_PARTS = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Refuse(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.startswith("coremltools.lib"):
+            raise ImportError(f"{name} does not exist here")
+
+sys.meta_path.insert(0, Refuse())
 """
 _NO_VECTORS = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR AVX2 FMA3"
 
@@ -60,6 +72,22 @@ def test_another_process_writes_the_same_bytes(
     assert package_bytes(output) == package_bytes(small_package)
     modes = {stat.S_IMODE(item.stat().st_mode) for item in (output, *output.rglob("*"))}
     assert modes == {0o644, 0o755}
+
+
+def test_conversion_needs_nothing_of_coremltools_that_is_compiled(small_package: Path, tmp_path: Path) -> None:
+    """As on platforms for which its libraries do not exist; nothing is told of it either."""
+    script, output = tmp_path / "again.py", tmp_path / "again.mlpackage"
+    script.write_text(_REFUSE_COMPILED_PARTS + _CONVERT_AGAIN, encoding="utf-8")
+    path = os.pathsep.join([*sys.path, str(Path(__file__).parents[1])])
+    finished = subprocess.run(
+        [sys.executable, str(script), str(output)],
+        env={**os.environ, "PYTHONPATH": path},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert (finished.stdout, finished.stderr) == ("", "")
+    assert package_bytes(output) == package_bytes(small_package)
 
 
 def test_a_package_holds_exactly_its_three_files_and_no_links(small_package: Path) -> None:
@@ -120,7 +148,7 @@ def test_what_is_no_package_is_never_replaced(tmp_path: Path, occupy: Callable[[
     with pytest.raises(PackageError, match="is no package to be replaced"):
         require_target(output)
     with pytest.raises(PackageError, match="is no package to be replaced"):
-        write_package(output, Model_pb2.Model(), b"")
+        write_package(output, Model_pb2.Model(), WeightFile())
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -144,5 +172,5 @@ def test_a_failed_replacement_leaves_the_old_package(
 
     monkeypatch.setattr(Path, "rename", fail_to_take_the_place)
     with pytest.raises(PackageError, match="cannot be written: Input/output error"):
-        write_package(output, Model_pb2.Model(), b"")
+        write_package(output, Model_pb2.Model(), WeightFile())
     assert package_bytes(output) == package_bytes(small_package)

@@ -9,7 +9,7 @@ from htdemucs_coreml.core.inner import extract_inner_model
 from htdemucs_coreml.core.rewrites import rewritten
 from htdemucs_coreml.models.architecture import build_network
 from htdemucs_coreml.package.canonical import canonical_model, write_package
-from htdemucs_coreml.package.digests import UNSIGNED, sha256_bytes
+from htdemucs_coreml.package.digests import UNSIGNED
 from htdemucs_coreml.package.metadata import PackageMetadata
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 
@@ -45,7 +45,7 @@ def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -
         n_fft=N_FFT,
         hop_length=HOP_LENGTH,
         weights_sha256=checkpoint.sha256,
-        weight_bin_sha256=sha256_bytes(program.weight_bin),
+        weight_bin_sha256=program.weights.sha256(),
         model_sha256=UNSIGNED,
     )
-    write_package(output, canonical_model(program.model, metadata, entry.summary, entry.licence), program.weight_bin)
+    write_package(output, canonical_model(program.model, metadata, entry.summary, entry.licence), program.weights)

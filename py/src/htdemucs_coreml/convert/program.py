@@ -5,17 +5,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import coremltools
-import torch
+from coremltools.converters.mil.mil import Program
+from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipelineManager
 from coremltools.proto import Model_pb2
 from torch.jit._trace import TracerWarning
 
+from htdemucs_coreml.convert.capture import captured
 from htdemucs_coreml.convert.operation_names import name_operations
+from htdemucs_coreml.convert.passes import PASSES, PASSES_AFTER_NAMING
+from htdemucs_coreml.convert.serialisation import serialised
 from htdemucs_coreml.core.inner import InnerHTDemucs
 from htdemucs_coreml.errors import HTDemucsCoreMLError
+from htdemucs_coreml.package.weight_file import WeightFile
 
 DEPLOYMENT_TARGET = coremltools.target.iOS18
 
@@ -31,13 +34,13 @@ class ConvertedProgram:
     Attributes
     ----------
     model : Model_pb2.Model
-        Description and program; constants refer to `weight_bin` by offset.
-    weight_bin : bytes
-        The blob file that holds the large constants.
+        Description and program; constants refer to `weights` by offset.
+    weights : WeightFile
+        The large constants; they share memory with the core that was converted.
     """
 
     model: Model_pb2.Model
-    weight_bin: bytes
+    weights: WeightFile
 
 
 def convert_core(core: InnerHTDemucs) -> ConvertedProgram:
@@ -58,44 +61,27 @@ def convert_core(core: InnerHTDemucs) -> ConvertedProgram:
     ConversionError
         If coremltools refuses the graph or changes its inputs or outputs.
     """
-    contract = core.contract
-    inputs = [coremltools.TensorType(name, shape) for name, shape in contract.input_shapes.items()]
-    outputs = [coremltools.TensorType(name) for name in contract.output_shapes]
-    with _quiet_converter(), TemporaryDirectory() as folder:
+    with _quiet_converter():
         try:
-            program = coremltools.convert(
-                _captured(core),
-                inputs=inputs,
-                outputs=outputs,
-                convert_to="milinternal",
-                compute_precision=coremltools.precision.FLOAT32,
-                minimum_deployment_target=DEPLOYMENT_TARGET,
-            )
+            program = _converted(core)
             name_operations(program)
-            converted = coremltools.convert(
-                program,
-                convert_to="mlprogram",
-                compute_precision=coremltools.precision.FLOAT32,
-                minimum_deployment_target=DEPLOYMENT_TARGET,
-                pass_pipeline=coremltools.PassPipeline.EMPTY,
-                skip_model_load=True,
-            )
+            PassPipelineManager.apply_pipeline(program, coremltools.PassPipeline(list(PASSES_AFTER_NAMING)))
+            return ConvertedProgram(*serialised(program, DEPLOYMENT_TARGET.value))
         except (RuntimeError, ValueError) as error:
             raise ConversionError(f"coremltools cannot convert the core of this model: {error}") from error
-        package = Path(folder) / "converted.mlpackage"
-        converted.save(str(package))
-        data = package / "Data" / "com.apple.CoreML"
-        model = Model_pb2.Model.FromString((data / "model.mlmodel").read_bytes())
-        return ConvertedProgram(model, (data / "weights" / "weight.bin").read_bytes())
 
 
-def _captured(core: InnerHTDemucs) -> torch.jit.ScriptModule:
-    examples = tuple(torch.zeros(shape) for shape in core.contract.input_shapes.values())
-    with torch.no_grad():
-        captured = torch.jit.trace(core, examples, check_trace=False)
-    if not isinstance(captured, torch.jit.ScriptModule):
-        raise ConversionError("PyTorch captured no graph of the core")
-    return captured
+def _converted(core: InnerHTDemucs) -> Program:
+    contract = core.contract
+    return coremltools.convert(
+        captured(core),
+        inputs=[coremltools.TensorType(name, shape) for name, shape in contract.input_shapes.items()],
+        outputs=[coremltools.TensorType(name) for name in contract.output_shapes],
+        convert_to="milinternal",
+        compute_precision=coremltools.precision.FLOAT32,
+        minimum_deployment_target=DEPLOYMENT_TARGET,
+        pass_pipeline=coremltools.PassPipeline(list(PASSES)),
+    )
 
 
 @contextmanager

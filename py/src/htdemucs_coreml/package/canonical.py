@@ -5,9 +5,9 @@ maps, the layout of the address space in a package. Here they are fixed or left 
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from coremltools.proto import MIL_pb2, Model_pb2
 
@@ -16,6 +16,7 @@ from htdemucs_coreml.package.digests import UNSIGNED, sha256_bytes
 from htdemucs_coreml.package.files import read_package_files
 from htdemucs_coreml.package.layout import FILE_MODE, FOLDER_MODE, MANIFEST, MODEL, WEIGHT_BIN, manifest
 from htdemucs_coreml.package.metadata import PackageError, PackageMetadata
+from htdemucs_coreml.package.weight_file import WeightFile
 
 _BUILD_INFO = "buildInfo"
 _MODEL_DIGEST = "model_sha256"
@@ -58,7 +59,7 @@ def canonical_model(model: Model_pb2.Model, metadata: PackageMetadata, summary: 
     return canonical
 
 
-def write_package(path: Path, model: Model_pb2.Model, weight_bin: bytes) -> None:
+def write_package(path: Path, model: Model_pb2.Model, weights: WeightFile) -> None:
     """Write a package, whole or not at all, replacing one that is there.
 
     Parameters
@@ -67,8 +68,8 @@ def write_package(path: Path, model: Model_pb2.Model, weight_bin: bytes) -> None
         The ``.mlpackage`` folder.
     model : Model_pb2.Model
         A canonical model.
-    weight_bin : bytes
-        The blob file that its constants refer to.
+    weights : WeightFile
+        The large constants that it refers to.
 
     Raises
     ------
@@ -76,17 +77,18 @@ def write_package(path: Path, model: Model_pb2.Model, weight_bin: bytes) -> None
         If the folder cannot be written, or something that is no package stands in its place.
     """
     require_target(path)
-    contents = {
-        MANIFEST: manifest(),
-        MODEL: model.SerializeToString(deterministic=True),
-        WEIGHT_BIN: weight_bin,
+    contents: dict[PurePosixPath, Iterable[bytes | memoryview]] = {
+        MANIFEST: [manifest()],
+        MODEL: [model.SerializeToString(deterministic=True)],
+        WEIGHT_BIN: weights.chunks(),
     }
     try:
         with atomic_directory(path) as folder:
-            for relative, content in contents.items():
+            for relative, chunks in contents.items():
                 target = folder / relative
                 target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(content)
+                with target.open("wb") as stream:
+                    stream.writelines(chunks)
                 target.chmod(FILE_MODE)
             for parent in (folder, *(item for item in folder.rglob("*") if item.is_dir())):
                 parent.chmod(FOLDER_MODE)

@@ -13,6 +13,8 @@ AUTHOR = "com.apple.CoreML"
 MANIFEST = PurePosixPath("Manifest.json")
 MODEL = PurePosixPath("Data") / AUTHOR / "model.mlmodel"
 WEIGHT_BIN = PurePosixPath("Data") / AUTHOR / "weights" / "weight.bin"
+WEIGHT_REFERENCE = "@model_path/weights/weight.bin"
+"""How a program names its weight file."""
 FILES = (MODEL, WEIGHT_BIN, MANIFEST)
 
 FILE_MODE = 0o644
