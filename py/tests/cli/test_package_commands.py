@@ -20,7 +20,7 @@ from htdemucs_coreml.package.layout import WEIGHT_BIN
 from htdemucs_coreml.package.metadata import PackageError
 from htdemucs_coreml.package.reader import read_package
 from htdemucs_coreml.verification import Verification, VerificationError
-from htdemucs_coreml.weights.safetensors_file import WeightsError
+from htdemucs_coreml.weights.content import WeightsError
 from small_model import SMALL_ENTRY
 
 

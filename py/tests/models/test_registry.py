@@ -5,7 +5,7 @@ import pytest
 
 from htdemucs_coreml.models.architecture import network_arguments, parameter_shapes
 from htdemucs_coreml.models.registry import PublishedFile, UnknownModelError, find_model, registry
-from htdemucs_coreml.weights.safetensors_file import MAX_FILE_BYTES
+from htdemucs_coreml.weights.content import MAX_FILE_BYTES
 
 
 @pytest.mark.parametrize("name", registry())

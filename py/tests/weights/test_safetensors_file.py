@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
+from htdemucs_coreml.weights.content import WeightsError
 from htdemucs_coreml.weights.safetensors_file import (
     MAX_HEADER_BYTES,
-    WeightsError,
     read_safetensors,
     write_safetensors,
 )

@@ -1,17 +1,10 @@
-"""Checkpoints: the weights of a model of the registry, read from a file that nobody has to trust.
-
-Upstream's reader imports whatever class the metadata names and calls it with the metadata's arguments
-(facebookresearch/demucs 4.1.0, ``demucs/hf.py``). Here the class has to be ``demucs.htdemucs.HTDemucs``, the arguments
-are only compared with the registry's, and nothing from the file is imported, called or unpickled.
-"""
+"""Checkpoints: the weights of a model of the registry, read from a file that nobody has to trust."""
 
 import hashlib
-import json
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -19,20 +12,15 @@ from numpy.typing import NDArray
 
 from htdemucs_coreml.models.architecture import network_arguments, parameter_shapes
 from htdemucs_coreml.models.registry import ModelEntry
-from htdemucs_coreml.weights.safetensors_file import (
-    SafetensorsFile,
-    WeightsError,
-    parse_safetensors,
-    read_weights_file,
-)
-
-ALLOWED_CLASS = "demucs.htdemucs.HTDemucs"
+from htdemucs_coreml.weights.content import WeightsError, read_weights_file
+from htdemucs_coreml.weights.model_file import ModelFile, parse_model_file
 
 # Arguments that change how a model is initialised or trained, but not what it computes.
 _TRAINING_ARGUMENTS = frozenset(
     {"dconv_init", "emb_smooth", "rescale", "t_dropout", "t_lr", "t_weight_decay", "use_train_segment"}
 )
-_PICKLE_MAGICS = (b"PK\x03\x04", b"\x80")
+_ABBREVIATED = reprlib.Repr()
+_ABBREVIATED.maxlist = 12
 
 
 @dataclass(frozen=True)
@@ -63,7 +51,7 @@ def load_checkpoint(path: Path, entry: ModelEntry, sha256: str | None = None) ->
     Parameters
     ----------
     path : Path
-        A safetensors file with a published file's metadata.
+        A safetensors file with a published file's metadata, or a file that upstream's ``save_with_checksum`` wrote.
     entry : ModelEntry
         The model that the file has to fit.
     sha256 : str or None
@@ -77,11 +65,9 @@ def load_checkpoint(path: Path, entry: ModelEntry, sha256: str | None = None) ->
         holds a value that is not finite.
     """
     content = read_weights_file(path)
-    _refuse_pickle(path, content)
     _require_digest(path, content, entry, sha256)
-    file = parse_safetensors(content, path)
-    arguments = _constructor_arguments(path, file)
-    _require_architecture(path, arguments, entry)
+    file = parse_model_file(content, path)
+    _require_architecture(path, file.arguments, entry)
     return checkpoint_of(_float32_tensors(path, file, entry), entry, str(path))
 
 
@@ -120,13 +106,6 @@ def canonical_sha256(tensors: Mapping[str, NDArray[np.float32]]) -> str:
     return digest.hexdigest()
 
 
-def _refuse_pickle(path: Path, content: bytes) -> None:
-    if content.startswith(_PICKLE_MAGICS):
-        raise WeightsError(
-            f"{path} is a pickle, which could run code when it is read; give the model's safetensors file instead"
-        )
-
-
 def _require_digest(path: Path, content: bytes, entry: ModelEntry, sha256: str | None) -> None:
     """Refuse a file that is neither the one with the given digest nor, where none is given, one that is pinned."""
     actual = hashlib.sha256(content).hexdigest()
@@ -145,46 +124,20 @@ def _require_digest(path: Path, content: bytes, entry: ModelEntry, sha256: str |
     )
 
 
-def _constructor_arguments(path: Path, file: SafetensorsFile) -> dict[str, object]:
-    metadata = file.metadata
-    name = metadata.get("klass")
-    if name != ALLOWED_CLASS:
-        raise WeightsError(f"{path} names the class {name!r}; only {ALLOWED_CLASS} is accepted")
-    if "structure" in metadata:
-        raise WeightsError(f"{path} holds a nested state, which could import code; only plain tensors are accepted")
-    try:
-        positional = json.loads(metadata.get("args", "[]"), object_hook=_fraction)
-        named = json.loads(metadata.get("kwargs", "{}"), object_hook=_fraction)
-    except (ValueError, RecursionError) as error:
-        raise WeightsError(f"{path} has metadata that is not valid JSON ({error})") from error
-    if not isinstance(positional, list) or not isinstance(named, dict) or len(positional) > 1:
-        raise WeightsError(f"{path} has metadata that gives no arguments of {ALLOWED_CLASS}")
-    return {**named, **({"sources": positional[0]} if positional else {})}
-
-
-def _fraction(table: dict[str, Any]) -> object:
-    if table.get("_type") != "fraction":
-        return table
-    match table:
-        case {"numerator": int(numerator), "denominator": int(denominator)} if denominator > 0:
-            return Fraction(numerator, denominator)
-        case _:
-            raise ValueError("a fraction lacks its numbers")
-
-
 def _require_architecture(path: Path, arguments: Mapping[str, object], entry: ModelEntry) -> None:
     expected = network_arguments(entry)
     if "sources" not in arguments:
-        raise WeightsError(f"{path} does not say which stems it separates; its metadata has no sources")
+        raise WeightsError(f"{path} does not say which stems it separates; it has no argument `sources`")
     for name, value in arguments.items():
         # Arguments that demucs 4.1.0 no longer knows are ignored, as upstream's reader ignores them.
         if name in expected and name not in _TRAINING_ARGUMENTS and value != expected[name]:
             raise WeightsError(
-                f"{path} holds another model than {entry.name}: its {name} is {value!r}, not {expected[name]!r}"
+                f"{path} holds another model than {entry.name}: its {name} is {_ABBREVIATED.repr(value)}, "
+                f"not {expected[name]!r}"
             )
 
 
-def _float32_tensors(path: Path, file: SafetensorsFile, entry: ModelEntry) -> dict[str, NDArray[np.float32]]:
+def _float32_tensors(path: Path, file: ModelFile, entry: ModelEntry) -> dict[str, NDArray[np.float32]]:
     shapes = parameter_shapes(entry)
     for name in sorted(shapes.keys() ^ file.tensors.keys()):
         problem = "lacks" if name in shapes else "has an unknown tensor"

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from htdemucs_coreml.models.architecture import parameter_shapes
 from htdemucs_coreml.models.registry import ModelEntry, find_model
-from htdemucs_coreml.weights.checkpoint import ALLOWED_CLASS
+from htdemucs_coreml.weights.model_file import ALLOWED_CLASS
 from htdemucs_coreml.weights.safetensors_file import write_safetensors
 
 _NEARLY_NORMAL = 8

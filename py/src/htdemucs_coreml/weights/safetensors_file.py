@@ -7,7 +7,6 @@ allocated, names are unique, and the tensors tile the buffer exactly, without ga
 
 import json
 import math
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,21 +16,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from htdemucs_coreml.errors import HTDemucsCoreMLError
 from htdemucs_coreml.files import atomic_file
+from htdemucs_coreml.weights.content import MAX_FILE_BYTES, MAX_RANK, WeightsError, read_weights_file
 
 MAX_HEADER_BYTES = 4 << 20
-MAX_FILE_BYTES = 1 << 30
-MAX_RANK = 8
 
 _LENGTH_BYTES = 8
 _DTYPES: Mapping[str, np.dtype[Any]] = {"F16": np.dtype("<f2"), "F32": np.dtype("<f4")}
 _DTYPE_NAMES = {dtype: name for name, dtype in _DTYPES.items()}
 _METADATA_KEY = "__metadata__"
-
-
-class WeightsError(HTDemucsCoreMLError):
-    """A weights file is missing, damaged, hostile, or not the one that was asked for."""
 
 
 @dataclass(frozen=True)
@@ -59,25 +52,6 @@ def read_safetensors(path: Path) -> SafetensorsFile:
         If the file cannot be read, is larger than `MAX_FILE_BYTES`, or departs from the format in any way.
     """
     return parse_safetensors(read_weights_file(path), path)
-
-
-def read_weights_file(path: Path) -> bytes:
-    """Read a weights file whole and once, so that what is checked is what is used.
-
-    Raises
-    ------
-    WeightsError
-        If it cannot be read, is no plain file (a device may never end), or is larger than `MAX_FILE_BYTES`.
-    """
-    try:
-        status = path.stat()
-        if not stat.S_ISREG(status.st_mode):
-            raise WeightsError(f"{path} is no plain file; give the path of a weights file")
-        if status.st_size > MAX_FILE_BYTES:
-            raise WeightsError(f"{path} has {status.st_size} bytes; weights of more than {MAX_FILE_BYTES} are refused")
-        return path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror}; give the path of a weights file") from error
 
 
 def parse_safetensors(content: bytes, path: Path) -> SafetensorsFile:

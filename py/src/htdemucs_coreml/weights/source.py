@@ -6,8 +6,8 @@ import numpy as np
 
 from htdemucs_coreml.models.registry import ModelEntry
 from htdemucs_coreml.weights.checkpoint import Checkpoint, checkpoint_of, load_checkpoint
+from htdemucs_coreml.weights.content import WeightsError
 from htdemucs_coreml.weights.fixture import fixture_tensors
-from htdemucs_coreml.weights.safetensors_file import WeightsError
 
 
 def load_weights(entry: ModelEntry, path: Path | None, sha256: str | None = None) -> Checkpoint:
