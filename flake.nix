@@ -6,9 +6,11 @@
   outputs =
     { self, nixpkgs }:
     let
-      project = nixpkgs.lib.genAttrs [ "x86_64-linux" "aarch64-darwin" ] (
-        system: import ./nix { pkgs = nixpkgs.legacyPackages.${system}; }
-      );
+      project = nixpkgs.lib.genAttrs [
+        "x86_64-linux"
+        "aarch64-linux"
+        "aarch64-darwin"
+      ] (system: import ./nix { pkgs = nixpkgs.legacyPackages.${system}; });
       output = name: builtins.mapAttrs (_: outputs: outputs.${name}) project;
     in
     {

@@ -37,7 +37,12 @@ let
     zlib
   ];
   # The programs in wheels (ruff, just, …) name this one.
-  manylinuxLoader = "/lib64/ld-linux-x86-64.so.2";
+  manylinuxLoader =
+    {
+      x86_64-linux = "/lib64/ld-linux-x86-64.so.2";
+      aarch64-linux = "/lib/ld-linux-aarch64.so.1";
+    }
+    .${stdenv.hostPlatform.system};
   loader = stdenv.cc.bintools.dynamicLinker;
   loaderDiffers = isLinux && loader != manylinuxLoader;
 

@@ -78,13 +78,35 @@ let
       '';
     };
 
+  # Two packages have no wheel for Linux on arm64, where the lock names those for x86-64: coremltools, whose native parts the
+  # conversion does without, and sphn, with which demucs reads audio files and this project does not. What is not native in
+  # them becomes a wheel for every system.
+  isForeign = wheel: system == "aarch64-linux" && lib.hasSuffix "_x86_64.whl" wheel.file;
+  pythonPart =
+    wheel: file:
+    stdenvNoCC.mkDerivation {
+      name = file;
+      nativeBuildInputs = [ python311 ];
+      wheel = fetchWheel wheel;
+      buildCommand = ''python3 ${./python-part.py} "$wheel" "$out"'';
+    };
+
+  fromLine =
+    line:
+    let
+      wheel = parseLine line;
+      file = if isForeign wheel then "${wheel.name}-${wheel.version}-py3-none-any.whl" else wheel.file;
+    in
+    {
+      inherit file;
+      inherit (wheel) environment name;
+      path = if isForeign wheel then pythonPart wheel file else fetchWheel wheel;
+    };
+
   lines = lib.filter (line: line != "") (
     lib.splitString "\n" (builtins.readFile (./locks + "/${system}.txt"))
   );
-  wheels = map (line: {
-    inherit (parseLine line) environment file name;
-    path = fetchWheel (parseLine line);
-  }) lines;
+  wheels = map fromLine lines;
 in
 {
   runtime = lib.filter (wheel: wheel.environment == "runtime") wheels;

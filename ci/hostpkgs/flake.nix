@@ -8,8 +8,10 @@
     in
     {
       inherit lib;
-      legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-darwin" ] (
-        system: import ./packages.nix { inherit lib system; }
-      );
+      legacyPackages = lib.genAttrs [
+        "x86_64-linux"
+        "aarch64-linux"
+        "aarch64-darwin"
+      ] (system: import ./packages.nix { inherit lib system; });
     };
 }

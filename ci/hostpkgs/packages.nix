@@ -8,6 +8,7 @@ let
   libraryFolder = "/usr/lib/${
     {
       x86_64-linux = "x86_64-linux-gnu";
+      aarch64-linux = "aarch64-linux-gnu";
       aarch64-darwin = "unavailable";
     }
     .${system}
@@ -147,7 +148,12 @@ let
       };
       cc = {
         cc.lib = libraries "gcc-libraries" "libgcc_s.so.1 libstdc++.so.6";
-        bintools.dynamicLinker = "/lib64/ld-linux-x86-64.so.2";
+        bintools.dynamicLinker =
+          {
+            x86_64-linux = "/lib64/ld-linux-x86-64.so.2";
+            aarch64-linux = "/lib/ld-linux-aarch64.so.1";
+          }
+          .${system};
       };
     };
     stdenvNoCC = packages.stdenv;
