@@ -115,6 +115,11 @@ repro-quick:
     {{ develop }} ci/reproduce "$(just build mlpackage-fixture | tail -n 1)" "$(just build weights-fixture | tail -n 1)" \
       nix build .#mlpackage-fixture {{ override }} --rebuild --no-link
 
+# Install with pip alone, as the README says under "Without Nix", and use what is installed; with this Python 3.11
+[group('check')]
+check-pip python="python3.11":
+    ci/check-pip "$1"
+
 # Time the interpreter and the Swift tool against PyTorch; options go to both of py/bench/bench.py and swift_bench.py
 [group('check')]
 bench *arguments:
