@@ -99,6 +99,18 @@ fuzz-swift mutations="10000":
     HTDEMUCS_MUTATIONS="$1" ASAN_OPTIONS=detect_leaks=0 ci/swift test --skip-build --disable-swift-testing \
       --sanitize=address --scratch-path .build/addresses --filter Mutation
 
+# Feed Python's own parsers so many inputs, all or the named ones; on x86-64 Linux
+[group('check')]
+fuzz-py executions="1000000" *targets:
+    {{ develop }} bash -c 'cd py && python -m fuzz run --state "$1" --executions "$2" "${@:3}"' fuzz "{{ state }}/fuzz" "$@"
+
+# Run one input through a target of fuzz-py, such as one that failed
+[group('check')]
+[no-cd]
+fuzz-py-input target input:
+    nix develop {{ quietly }} {{ override }} {{ root }} --command \
+      bash -c 'PYTHONPATH="{{ root }}/py:{{ root }}/py/src" python -m fuzz input "$@"' fuzz "$@"
+
 # Build the kit and the example app with Xcode, for macOS and the iOS simulator (macOS only)
 [group('check')]
 build-apple:
