@@ -1,7 +1,9 @@
 """Whatever is wrong with a package gives one clear error, and never another kind of exception."""
 
 import json
+import os
 import shutil
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from htdemucs_coreml.mil import (
     WeightsError,
     read_package,
 )
+from htdemucs_coreml.mil.package import open_package
 from mil.packages import Values, write
 
 _MODEL = "Data/com.apple.CoreML/model.mlmodel"
@@ -111,7 +114,8 @@ def test_a_missing_file(package: Path, missing: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "null", '{"a": 1, "a": 2}', "[" * 100_000, '{"fileFormatVersion": "2.0.0"}', "\xff"]
+    "text",
+    ["", "{", "[]", "null", '{"a": 1, "a": 2}', "[" * 100_000, '{"fileFormatVersion": "2.0.0"}', "\xff", "{\0}\0"],
 )
 def test_a_manifest_that_is_none(package: Path, text: str) -> None:
     (package / "Manifest.json").write_bytes(text.encode("latin-1"))
@@ -144,6 +148,38 @@ def test_a_weight_reference_that_leaves_the_package(package: Path, name: str) ->
 
     _edit_model(package, edit)
     _refused(package, PackageError, name.removeprefix("@model_path/"))
+
+
+def test_a_weight_reference_that_no_file_can_have(package: Path) -> None:
+    def edit(model: Any) -> None:
+        for operation in _block(model).operations:
+            if operation.type == "const" and operation.attributes["val"].WhichOneof("value") == "blobFileValue":
+                operation.attributes["val"].blobFileValue.fileName = "@model_path/" + "a" * 300
+
+    _edit_model(package, edit)
+    _refused(package, PackageError, "lacks Data/com.apple.CoreML/aaa")
+
+
+def test_a_pipe_in_place_of_the_manifest(package: Path) -> None:
+    (package / "Manifest.json").unlink()
+    os.mkfifo(package / "Manifest.json")
+    _refused(package, PackageError, "Manifest.json cannot be read: it is no plain file")
+
+
+def test_a_model_that_is_larger_than_any(package: Path) -> None:
+    os.truncate(package / _MODEL, (1 << 30) + 1)
+    _refused(package, PackageError, "model.mlmodel is larger than")
+
+
+def test_reading_a_model_takes_the_memory_of_its_size(package: Path) -> None:
+    files = open_package(package)
+    tracemalloc.start()
+    try:
+        files.read_model()
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 1 << 20
 
 
 @pytest.mark.parametrize("linked", [_WEIGHTS, "Data/com.apple.CoreML/weights", "Manifest.json"])

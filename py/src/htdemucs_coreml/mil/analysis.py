@@ -189,7 +189,7 @@ def _shape(operation: Operation, parameter: str) -> tuple[int, ...]:
 
 def _is_true(operation: Operation, parameter: str) -> bool:
     arguments: tuple[Argument, ...] = operation.inputs.get(parameter, ())
-    return any(isinstance(argument, Constant) and bool(argument.array()) for argument in arguments)
+    return any(isinstance(argument, Constant) and bool(argument.array().any()) for argument in arguments)
 
 
 def _constants(function: Function) -> Iterator[StoredConstant]:

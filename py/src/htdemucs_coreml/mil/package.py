@@ -1,6 +1,7 @@
 """Layout of a package folder: manifest, model file and weight files, and nothing outside the folder."""
 
 import json
+import stat
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -56,7 +57,7 @@ class PackageFiles:
                 f"{self.model} refers to weights in '{reference}'; expected a path below {_MODEL_PATH_PREFIX}"
             )
         path = self.model.parent / _relative(reference.removeprefix(_MODEL_PATH_PREFIX), self.model)
-        if not path.is_file():
+        if not _is_file(path):
             raise PackageError(f"{self.path} lacks {path.relative_to(self.path)}, which its model refers to")
         if not any(path.is_relative_to(item) for item in self.items):
             raise PackageError(f"{self.path / _MANIFEST} does not list {path.relative_to(self.path)}")
@@ -114,6 +115,14 @@ def _item(path: Path, manifest_path: Path, entry: Any) -> Path:
     return item
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:
+        # No file can have such a name: a part of it is too long.
+        return False
+
+
 def _relative(text: str, source: Path) -> PurePosixPath:
     relative = PurePosixPath(text)
     if relative.is_absolute() or ".." in relative.parts or not relative.parts or "\\" in text or "\0" in text:
@@ -129,7 +138,7 @@ def _parse_json(path: Path) -> dict[str, Any]:
         return table
 
     try:
-        manifest = json.loads(_read(path, _MAXIMUM_MANIFEST_BYTES), object_pairs_hook=unique)
+        manifest = json.loads(_read(path, _MAXIMUM_MANIFEST_BYTES).decode("utf-8"), object_pairs_hook=unique)
     except (ValueError, RecursionError) as error:
         raise PackageError(f"{path} is not JSON: {error}") from error
     if not isinstance(manifest, dict):
@@ -139,10 +148,13 @@ def _parse_json(path: Path) -> dict[str, Any]:
 
 def _read(path: Path, maximum_bytes: int) -> bytes:
     try:
+        status = path.stat()
+        # Opening a pipe would wait for its writer; reading takes as much memory as it is told, whatever the file holds.
+        if not stat.S_ISREG(status.st_mode):
+            raise PackageError(f"{path} cannot be read: it is no plain file")
+        if status.st_size > maximum_bytes:
+            raise PackageError(f"{path} is larger than {maximum_bytes} bytes, which no such file should be")
         with path.open("rb") as stream:
-            data = stream.read(maximum_bytes + 1)
+            return stream.read(status.st_size)
     except OSError as error:
         raise PackageError(f"{path} cannot be read: {error.strerror}") from error
-    if len(data) > maximum_bytes:
-        raise PackageError(f"{path} is larger than {maximum_bytes} bytes, which no such file should be")
-    return data

@@ -1,6 +1,6 @@
 """From a package's bytes to a checked `Program`."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -121,6 +121,7 @@ class _ModelReader:
             _define(names, value, place)
         constants: dict[str, Constant] = {}
         constant_expressions: list[Operation] = []
+        made_constant: set[str] = set()
         operations: list[Operation] = []
         for message in block.operations:
             if message.type == "const":
@@ -130,8 +131,9 @@ class _ModelReader:
                 continue
             operation = self._operation(message, names)
             if operation.type.startswith(_CONSTANT_EXPRESSION):
-                _check_constant(operation, constant_expressions)
+                _check_constant(operation, made_constant)
                 constant_expressions.append(operation)
+                made_constant.update(value.name for value in operation.outputs)
             else:
                 operations.append(operation)
             for value in operation.outputs:
@@ -210,8 +212,7 @@ class _ModelReader:
         return Constant(name, tensor_type, blob)
 
 
-def _check_constant(operation: Operation, constant_expressions: Sequence[Operation]) -> None:
-    made = {value.name for expression in constant_expressions for value in expression.outputs}
+def _check_constant(operation: Operation, made: Set[str]) -> None:
     for argument in operation.arguments():
         if isinstance(argument, Value) and argument.name not in made:
             raise ProgramError(f"{operation} depends on '{argument.name}', which is not constant")

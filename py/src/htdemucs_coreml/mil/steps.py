@@ -129,6 +129,9 @@ class _Preparation:
             TensorSource(name, kernel.is_list(name), tuple(self._source(item, kernel) for item in arguments))
             for name, arguments in tensors.items()
         )
+        for output in operation.outputs:
+            if output.type.dtype is DataType.STRING:
+                raise UnsupportedError(f"{operation} makes the text '{output.name}', which cannot be computed")
         dtypes = [argument.type.dtype for arguments in tensors.values() for argument in arguments]
         floats = [dtype for dtype in dtypes if dtype.is_float]
         return Step(

@@ -64,7 +64,9 @@ def constexpr_sparse_to_dense(nonzero_data: Constant, mask: Constant) -> Array:
 
 
 def _check_groups(name: str, groups: tuple[int, ...], shape: tuple[int, ...]) -> None:
-    if len(groups) != len(shape) or any(size % group for size, group in zip(shape, groups, strict=True)):
+    if len(groups) != len(shape) or any(
+        size % group if group else size for size, group in zip(shape, groups, strict=True)
+    ):
         raise ParameterError(name, f"has groups of shape {list(groups)}, which does not divide {list(shape)}")
 
 
