@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from coremltools.proto import Model_pb2
 
-from htdemucs_coreml.package.contents import list_contents
+from htdemucs_coreml.package.contents import differences, list_contents
 from htdemucs_coreml.package.layout import WEIGHT_BIN
 from htdemucs_coreml.package.lock import LockEntry, LockError, compare_with_lock, read_lock, update_lock
 from htdemucs_coreml.package.reader import read_package
@@ -55,10 +55,10 @@ def test_a_changed_weight_is_named_by_its_constant(package: Path, lock: Path, co
     (package / WEIGHT_BIN).write_bytes(weights)
     edit_model(package)
 
-    differences = "\n".join(compare_with_lock(package, read_lock(lock)[NAME], contents).differences)
-    assert "file Data/com.apple.CoreML/weights/weight.bin: expected sha256" in differences
-    assert "constant time_decoder_0__rewrite__conv__weight: expected float32[" in differences
-    assert "constant time_decoder_1" not in differences
+    found = "\n".join(compare_with_lock(package, read_lock(lock)[NAME], contents).differences)
+    assert "file Data/com.apple.CoreML/weights/weight.bin: expected sha256" in found
+    assert "constant time_decoder_0__rewrite__conv__weight: expected float32[" in found
+    assert "constant time_decoder_1" not in found
 
 
 def test_a_changed_operation_is_named(package: Path, lock: Path, contents: Path) -> None:
@@ -70,8 +70,8 @@ def test_a_changed_operation_is_named(package: Path, lock: Path, contents: Path)
 
     edit_model(package, approximate)
 
-    differences = compare_with_lock(package, read_lock(lock)[NAME], contents).differences
-    assert [line for line in differences if line.startswith("operation time_encoder_0__gelu:")]
+    found = compare_with_lock(package, read_lock(lock)[NAME], contents).differences
+    assert [line for line in found if line.startswith("operation time_encoder_0__gelu:")]
 
 
 def test_a_damaged_package_is_said_to_be_damaged(package: Path, lock: Path, contents: Path) -> None:
@@ -79,10 +79,10 @@ def test_a_damaged_package_is_said_to_be_damaged(package: Path, lock: Path, cont
     weights = bytearray((package / WEIGHT_BIN).read_bytes())
     weights[-1] ^= 1
     (package / WEIGHT_BIN).write_bytes(weights)
-    differences = compare_with_lock(package, read_lock(lock)[NAME], contents).differences
-    assert len(differences) == 2
-    assert "weight.bin: expected sha256" in differences[0]
-    assert "is damaged" in differences[1]
+    found = compare_with_lock(package, read_lock(lock)[NAME], contents).differences
+    assert len(found) == 2
+    assert "weight.bin: expected sha256" in found[0]
+    assert "is damaged" in found[1]
 
 
 def test_an_artefact_that_is_not_there_is_named(lock: Path, contents: Path, tmp_path: Path) -> None:
@@ -112,11 +112,36 @@ def test_a_single_file_can_be_locked(lock: Path, contents: Path, tmp_path: Path)
     assert not compare_with_lock(file, read_lock(lock)["weights"], contents).confirmed
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"version": 2, "artefacts": {}}', '{"version": 1}'])
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"version": 2, "artefacts": {}}', '{"version": 1}', "[" * 100_000]
+)
 def test_a_malformed_lock_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "lock.json").write_text(content)
     with pytest.raises(LockError, match="not a valid lock"):
         read_lock(tmp_path / "lock.json")
+
+
+def test_a_damaged_listing_of_contents_is_compared_like_any_other() -> None:
+    before = ["operation x 12", "nothing", "constant"]
+    assert not list(differences(before, before))
+    assert list(differences(before, before[:1])) == ["nothing: expected , got none", "constant: expected , got none"]
+
+
+def test_a_listing_has_a_line_for_each_item_whatever_names_it_lists(package: Path) -> None:
+    expected = len(list_contents(read_package(package)))
+
+    def rename(model: Model_pb2.Model) -> None:
+        changed = operation(model, "time_encoder_0__gelu")
+        changed.outputs[0].name = "two\nlines"
+        changed.outputs[0].type.tensorType.dataType = 999
+        constant = operation(model, "time_decoder_0__rewrite__conv__weight")
+        constant.outputs[0].type.tensorType.dataType = 999
+
+    edit_model(package, rename)
+    listing = list_contents(read_package(package))
+    assert len(listing) == expected
+    assert not any("\n" in line for line in listing)
+    assert any(line.startswith("constant time_decoder_0__rewrite__conv__weight type999[") for line in listing)
 
 
 def test_the_committed_lock_lists_the_contents_of_every_confirmed_package() -> None:

@@ -117,6 +117,13 @@ def test_a_package_that_tells_nothing_of_itself_is_named_so(package: Path) -> No
         ("n_fft", "2048"),
         ("hop_length", "512"),
         ("sample_rate", "48000"),
+        ("sample_rate", "44_100"),
+        ("hop_length", " 1024"),
+        ("segment_samples", "9" * 10),
+        ("weights_sha256", "0" * 63),
+        ("weight_bin_sha256", "G" * 64),
+        # A reader that looks for it finds it everywhere, and takes 65 times the model's memory.
+        ("model_sha256", ""),
     ],
 )
 def test_metadata_that_no_host_could_use_is_refused(small_package: Path, key: str, value: str) -> None:

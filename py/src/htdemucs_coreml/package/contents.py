@@ -30,7 +30,7 @@ def list_contents(package: Package) -> list[str]:
         If a constant does not lie inside ``weight.bin``.
     """
     weight_bin = (package.path / WEIGHT_BIN).read_bytes()
-    lines = [f"metadata {key} {value}" for key, value in sorted(package.metadata.to_strings().items())]
+    lines = [f"metadata {key} {_one_line(value)}" for key, value in sorted(package.metadata.to_strings().items())]
     for function in package.model.mlProgram.functions.values():
         for block in function.block_specializations.values():
             lines.extend(_block_lines(package.path, block, weight_bin))
@@ -42,7 +42,7 @@ def differences(expected: list[str], actual: list[str], most: int = 20) -> Itera
     before, after = (dict(_keyed(lines)) for lines in (expected, actual))
     keys = [*before, *(key for key in after if key not in before)]
     found = [
-        f"{key}: expected {before.get(key, 'none')}, got {after.get(key, 'none')}"
+        f"{key}: expected {_value(key, before.get(key))}, got {_value(key, after.get(key))}"
         for key in keys
         if before.get(key) != after.get(key)
     ]
@@ -52,9 +52,13 @@ def differences(expected: list[str], actual: list[str], most: int = 20) -> Itera
 
 
 def _keyed(lines: list[str]) -> Iterator[tuple[str, str]]:
+    """Each line by its kind and name; a line of another form by all of it."""
     for line in lines:
-        kind, name, value = line.split(" ", 2)
-        yield f"{kind} {name}", value
+        yield " ".join(line.split(" ", 2)[:2]), line
+
+
+def _value(key: str, line: str | None) -> str:
+    return "none" if line is None else line[len(key) + 1 :]
 
 
 def _block_lines(path: Path, block: MIL_pb2.Block, weight_bin: bytes) -> Iterator[str]:
@@ -62,18 +66,26 @@ def _block_lines(path: Path, block: MIL_pb2.Block, weight_bin: bytes) -> Iterato
     for operation in block.operations:
         if not operation.outputs:
             raise PackageError(f"{path} holds an operation {operation.type} without a result; it is malformed")
-        name = operation.outputs[0].name
+        name = _one_line(operation.outputs[0].name)
         if operation.type != "const":
             digest = hashlib.sha256(operation.SerializeToString(deterministic=True))
             for _, argument in sorted(operation.inputs.items()):
                 for binding in argument.arguments:
-                    digest.update(small_constants.get(binding.name, b""))
+                    digest.update(small_constants.get(_one_line(binding.name), b""))
             yield f"operation {name} {digest.hexdigest()[:_DIGEST_DIGITS]}"
         elif operation.attributes["val"].HasField("blobFileValue"):
             content = _blob(path, name, operation.attributes["val"].blobFileValue.offset, weight_bin)
             yield f"constant {name} {_type_text(operation)} {hashlib.sha256(content).hexdigest()[:_DIGEST_DIGITS]}"
         else:
             small_constants[name] = operation.SerializeToString(deterministic=True)
+
+
+def _one_line(text: str) -> str:
+    """Escape line breaks and whatever else does not print; a listing would be read otherwise than it was written."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 def _blob(path: Path, name: str, offset: int, weight_bin: bytes) -> bytes:
@@ -88,4 +100,6 @@ def _blob(path: Path, name: str, offset: int, weight_bin: bytes) -> bytes:
 def _type_text(operation: MIL_pb2.Operation) -> str:
     tensor = operation.outputs[0].type.tensorType
     shape = "x".join(str(dimension.constant.size) for dimension in tensor.dimensions)
-    return f"{MIL_pb2.DataType.Name(tensor.dataType).lower()}[{shape}]"
+    known = MIL_pb2.DataType.values()
+    name = MIL_pb2.DataType.Name(tensor.dataType).lower() if tensor.dataType in known else f"type{tensor.dataType}"
+    return f"{name}[{shape}]"

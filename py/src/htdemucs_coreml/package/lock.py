@@ -78,7 +78,7 @@ def read_lock(path: Path) -> dict[str, LockEntry]:
         return {name: _entry(fields) for name, fields in table["artefacts"].items()}
     except OSError as error:
         raise LockError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LockError(f"{path} is not a valid lock: {error!r}") from error
 
 

@@ -9,6 +9,8 @@ from htdemucs_coreml.core.contract import HOP_LENGTH, N_FFT, SAMPLE_RATE_HZ, Cor
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 
 _STEM_NAME = re.compile("[a-z0-9_-]{1,64}")
+_NUMBER = re.compile("[1-9][0-9]{0,8}")
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 
 class PackageError(HTDemucsCoreMLError):
@@ -88,13 +90,13 @@ class PackageMetadata:
                 model=strings["model"],
                 variant=strings["variant"],
                 sources=tuple(sources),
-                sample_rate=int(strings["sample_rate"]),
-                segment_samples=int(strings["segment_samples"]),
-                n_fft=int(strings["n_fft"]),
-                hop_length=int(strings["hop_length"]),
-                weights_sha256=strings["weights_sha256"],
-                weight_bin_sha256=strings["weight_bin_sha256"],
-                model_sha256=strings["model_sha256"],
+                sample_rate=_number(strings, "sample_rate"),
+                segment_samples=_number(strings, "segment_samples"),
+                n_fft=_number(strings, "n_fft"),
+                hop_length=_number(strings, "hop_length"),
+                weights_sha256=_digest(strings, "weights_sha256"),
+                weight_bin_sha256=_digest(strings, "weight_bin_sha256"),
+                model_sha256=_digest(strings, "model_sha256"),
             )
         except KeyError as error:
             raise PackageError(f"the package's metadata lacks {error}; it was not made by this project") from error
@@ -112,3 +114,17 @@ class PackageMetadata:
                 f"{expected}"
             )
         return metadata
+
+
+def _number(strings: Mapping[str, str], key: str) -> int:
+    """A number in the one form that it has; `int` would take others, too."""
+    if not _NUMBER.fullmatch(strings[key]):
+        raise ValueError(f"{key} is {strings[key]!r}, not a positive number of at most nine digits")
+    return int(strings[key])
+
+
+def _digest(strings: Mapping[str, str], key: str) -> str:
+    """A digest. Readers look for the model's own in its bytes: an empty text would be found between any two of them."""
+    if not _SHA256.fullmatch(strings[key]):
+        raise ValueError(f"{key} is {strings[key]!r}, not a hexadecimal sha256")
+    return strings[key]
