@@ -157,6 +157,30 @@ def test_another_size_is_refused(folder: Path, size: int) -> None:
         open_goldens(folder).load(NAME, np.float32)
 
 
+@pytest.mark.parametrize(
+    ("shape", "axes"), [([1 << 52] * 400, [f"a{i}" for i in range(400)]), ([1 << 31] * 2, ["row", "column"])]
+)
+def test_a_shape_that_no_file_could_hold_is_refused(folder: Path, shape: list[int], axes: list[str]) -> None:
+    table = json.loads((folder / "manifest.json").read_text())
+    table["goldens"][NAME].update(shape=shape, axes=axes)
+    with pytest.raises(GoldenShapeError, match="at most 16"):
+        parse_manifest(json.dumps(table).encode())
+
+
+def test_a_file_name_that_no_file_can_have_is_refused(folder: Path) -> None:
+    table = json.loads((folder / "manifest.json").read_text())
+    table["goldens"][NAME]["file"] = "a" * 300 + ".f32"
+    (folder / "manifest.json").write_text(json.dumps(table))
+    with pytest.raises(GoldenPathError, match="too long"):
+        open_goldens(folder).load(NAME, np.float32)
+
+
+def test_a_manifest_that_is_larger_than_any_is_refused(folder: Path) -> None:
+    os.truncate(folder / "manifest.json", (1 << 24) + 1)
+    with pytest.raises(GoldenSizeError, match="at most"):
+        open_goldens(folder)
+
+
 def test_a_missing_file_a_folder_and_a_pipe_are_refused(folder: Path) -> None:
     goldens = open_goldens(folder)
     (folder / FILE).unlink()

@@ -31,6 +31,10 @@ DTYPES: Mapping[str, np.dtype[Any]] = {
 }
 FILE_SUFFIXES: Mapping[str, str] = {"float32": "f32", "float64": "f64", "int64": "i64"}
 
+MAXIMUM_BYTES = 1 << 32
+"""Largest payload."""
+
+_MAXIMUM_RANK = 16
 _PART = r"[a-z0-9][a-z0-9_]*"
 _NAME = re.compile(rf"{_PART}(/{_PART})*")
 _FILE = re.compile(rf"{_PART}(/{_PART})*\.({'|'.join(FILE_SUFFIXES.values())})")
@@ -120,6 +124,11 @@ class GoldenEntry:
                 f"{self.file} has shape {list(self.shape)} and axes {list(self.axes)}: "
                 "each axis needs a name of its own and at least one position"
             )
+        if len(self.shape) > _MAXIMUM_RANK or self.bytes > MAXIMUM_BYTES:
+            raise GoldenShapeError(
+                f"{self.file} has a shape of {len(self.shape)} axes; goldens have at most {_MAXIMUM_RANK} "
+                f"and take at most {MAXIMUM_BYTES} bytes"
+            )
         for digest in (self.sha256, *self.inputs.values()):
             if not _SHA256.fullmatch(digest):
                 raise GoldenManifestError(f"{self.file} has {digest!r} where a hexadecimal sha256 belongs")
@@ -153,7 +162,7 @@ def parse_manifest(content: bytes) -> dict[str, GoldenEntry]:
         If one golden's declarations cannot be; the message says which.
     """
     try:
-        table = json.loads(content, object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        table = json.loads(content.decode("utf-8"), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError) as error:
         raise GoldenManifestError(f"{MANIFEST_FILE} is not valid JSON: {error}") from error
     fields = _object(table, "the manifest")

@@ -21,6 +21,8 @@ from htdemucs_coreml.goldens.errors import (
 )
 from htdemucs_coreml.goldens.manifest import DTYPES, MANIFEST_FILE, GoldenEntry, parse_manifest
 
+_MAXIMUM_MANIFEST_BYTES = 1 << 24
+
 Value = TypeVar("Value", np.float32, np.float64, np.int64)
 
 
@@ -104,11 +106,12 @@ class GoldenFolder:
                 raise GoldenPathError(f"{path} belongs to no golden of {MANIFEST_FILE}; remove it")
 
     def _payload(self, name: str, entry: GoldenEntry) -> bytes:
-        content = _read_file(self.path, entry.file)
-        if len(content) != entry.bytes:
+        size = _plain_file_size(self.path, entry.file)
+        if size != entry.bytes:
             raise GoldenSizeError(
-                f"golden {name}: {self.path / entry.file} has {len(content)} bytes, not {entry.bytes}; restore the file"
+                f"golden {name}: {self.path / entry.file} has {size} bytes, not {entry.bytes}; restore the file"
             )
+        content = _read_file(self.path, entry.file)
         digest = hashlib.sha256(content).hexdigest()
         if digest != entry.sha256:
             raise GoldenDigestError(
@@ -124,23 +127,37 @@ def open_goldens(folder: Path) -> GoldenFolder:
     ------
     GoldenPathError
         If there is no manifest, or it is a link.
+    GoldenSizeError
+        If it is unreasonably large.
     GoldenManifestError, GoldenNameError, GoldenPathError, GoldenShapeError, GoldenTypeError
         If the manifest is malformed.
     """
+    size = _plain_file_size(folder, MANIFEST_FILE)
+    if size > _MAXIMUM_MANIFEST_BYTES:
+        raise GoldenSizeError(f"{folder / MANIFEST_FILE} has {size} bytes; at most {_MAXIMUM_MANIFEST_BYTES} are read")
     return GoldenFolder(folder, MappingProxyType(parse_manifest(_read_file(folder, MANIFEST_FILE))))
 
 
-def _read_file(folder: Path, relative: str) -> bytes:
-    """Content of a plain file, with no link between `folder` and it."""
+def _plain_file_size(folder: Path, relative: str) -> int:
+    """Size of a plain file, with no link between `folder` and it."""
     path = folder
-    for part in Path(relative).parts:
-        path /= part
-        if path.is_symlink():
-            raise GoldenPathError(f"{path} is a symbolic link; goldens are plain files in plain folders")
     try:
+        for part in Path(relative).parts:
+            path /= part
+            if path.is_symlink():
+                raise GoldenPathError(f"{path} is a symbolic link; goldens are plain files in plain folders")
         # A pipe or a device would block or never end.
-        if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise GoldenPathError(f"{path} is not a plain file")
-        return path.read_bytes()
+        status = os.lstat(path)
     except OSError as error:
         raise GoldenPathError(f"{path} cannot be read: {error.strerror}") from error
+    if not stat.S_ISREG(status.st_mode):
+        raise GoldenPathError(f"{path} is not a plain file")
+    return status.st_size
+
+
+def _read_file(folder: Path, relative: str) -> bytes:
+    """Content of a file."""
+    try:
+        return (folder / relative).read_bytes()
+    except OSError as error:
+        raise GoldenPathError(f"{folder / relative} cannot be read: {error.strerror}") from error
