@@ -9,10 +9,13 @@ import re
 import struct
 from pathlib import Path
 
-_STATED_SIZE = re.compile(r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*:\s*(\d+) \(should be (\d+)\)", re.MULTILINE)
+_STATED_SIZE = re.compile(
+    r"^\s*(?:data|SSND|Data Size|riff|Riff size)\s*:\s*(\d{1,20}) \(should be (\d{1,20})\)", re.MULTILINE | re.ASCII
+)
 _UNKNOWN_SIZES = (range(0x7FFFF000, 0x80000000), range(0xFFFFF000, 0x100000000))
 
 _OGG_PAGE_HEADER = struct.Struct("<4s B B q I I I B")
+_OGG_CAPTURE = b"OggS"
 _OGG_LAST_PAGE = 0x04
 
 
@@ -55,7 +58,7 @@ def ogg_pages_missing(path: Path) -> bool:
     with path.open("rb") as file:
         while len(header := file.read(_OGG_PAGE_HEADER.size)) == _OGG_PAGE_HEADER.size:
             capture, _, flags, _, serial, number, _, segments = _OGG_PAGE_HEADER.unpack(header)
-            if capture != b"OggS":
+            if capture != _OGG_CAPTURE:
                 break
             page_end = file.tell() + segments + sum(file.read(segments))
             if number != next_number.get(serial, number) or page_end > size:
@@ -63,4 +66,5 @@ def ogg_pages_missing(path: Path) -> bool:
             next_number[serial] = number + 1
             between_streams = bool(flags & _OGG_LAST_PAGE)
             file.seek(page_end)
-    return not between_streams
+    cut_within_header = 0 < len(header) < _OGG_PAGE_HEADER.size and _OGG_CAPTURE.startswith(header[:4])
+    return cut_within_header or not between_streams
