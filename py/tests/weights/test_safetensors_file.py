@@ -104,6 +104,7 @@ def test_a_damaged_file_is_read_or_refused_but_never_another_error(
         ("header's length", (MAX_HEADER_BYTES + 1).to_bytes(8, "little") + b" " * (MAX_HEADER_BYTES + 1)),
         ("not valid JSON", raw_file(b"{")),
         ("not valid JSON", raw_file(b"[" * 100_000)),
+        ("not valid JSON", raw_file("{}".encode("utf-16-le"))),
         ("not a table", raw_file([1])),
         ("occurs twice", raw_file(b'{"a":1,"a":2}')),
         ("not a table of strings", raw_file({"__metadata__": {"a": 1}})),

@@ -121,7 +121,7 @@ def _split(path: Path, content: bytes) -> tuple[dict[str, Any], memoryview]:
     if len(content) < _LENGTH_BYTES or length > min(MAX_HEADER_BYTES, len(content) - _LENGTH_BYTES):
         raise _malformed(path, "its header's length does not fit the file")
     try:
-        header = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length], object_pairs_hook=_unique)
+        header = json.loads(content[_LENGTH_BYTES : _LENGTH_BYTES + length].decode("utf-8"), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
         raise _malformed(path, f"its header is not valid JSON ({error})") from error
     if not isinstance(header, dict):
