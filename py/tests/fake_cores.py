@@ -16,6 +16,7 @@ class FakeCore:
 
     def __init__(self, sources: tuple[str, ...], segment_samples: int, stems_of: WaveformToStems) -> None:
         self.contract = CoreContract(sources, segment_samples)
+        self.identity = "fake"
         self.predictions = 0
         self._stems_of = stems_of
 
@@ -37,6 +38,7 @@ class BothWaysCore:
 
     def __init__(self, gains: dict[str, float], segment_samples: int) -> None:
         self.contract = CoreContract(tuple(gains), segment_samples)
+        self.identity = "fake, both ways"
         self._gains = torch.tensor(list(gains.values())).reshape(1, -1, 1, 1, 1)
 
     def predict(self, spectrogram_real: Tensor, spectrogram_imag: Tensor, waveform: Tensor) -> CoreOutputs:

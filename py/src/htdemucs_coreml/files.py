@@ -2,10 +2,13 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from htdemucs_coreml.deferred_signals import DeferredSignals, deferred_signals
 
 _BLOCK_BYTES = 1 << 20
 
@@ -43,33 +46,42 @@ def atomic_file(path: Path) -> Iterator[Path]:
     OSError
         If the folder cannot be written to.
     """
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        partial = Path(folder) / path.name
-        yield partial
-        sync_file(partial)
+    with _temporary_folder(path) as (folder, signals):
+        partial = folder / path.name
+        with signals.allowed():
+            yield partial
+            sync_file(partial)
         partial.chmod(0o666 & ~_umask())
         partial.replace(path)
     sync_file(path.parent)
 
 
 @contextmanager
-def atomic_directory(path: Path) -> Iterator[Path]:
+def atomic_directory(path: Path, *, replace: bool = True) -> Iterator[Path]:
     """Yield a temporary folder beside `path`; on success it replaces `path`, else it is removed.
+
+    Parameters
+    ----------
+    path : Path
+        The folder.
+    replace : bool
+        Whether one that is there, and not empty, is replaced; otherwise it is an error.
 
     Raises
     ------
     OSError
-        If the parent folder cannot be written to.
+        If the parent folder cannot be written to, or what is there stays.
     """
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
-        partial = Path(folder) / path.name
+    with _temporary_folder(path) as (folder, signals):
+        partial = folder / path.name
         partial.mkdir()
-        yield partial
-        for item in sorted(partial.rglob("*")):
-            sync_file(item)
-        sync_file(partial)
-        replaced = Path(folder) / "replaced"
-        if path.is_dir() and not path.is_symlink():
+        with signals.allowed():
+            yield partial
+            for item in sorted(partial.rglob("*")):
+                sync_file(item)
+            sync_file(partial)
+        replaced = folder / "replaced"
+        if replace and path.is_dir() and not path.is_symlink():
             path.rename(replaced)
         try:
             partial.rename(path)
@@ -78,6 +90,17 @@ def atomic_directory(path: Path) -> Iterator[Path]:
                 replaced.rename(path)
             raise
     sync_file(path.parent)
+
+
+@contextmanager
+def _temporary_folder(path: Path) -> Iterator[tuple[Path, DeferredSignals]]:
+    """Yield a folder beside `path` that is gone in the end, and the signals that are held back meanwhile."""
+    with deferred_signals() as signals:
+        folder = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+        try:
+            yield folder, signals
+        finally:
+            shutil.rmtree(folder)
 
 
 def _umask() -> int:

@@ -82,7 +82,9 @@ def separate(capfd: pytest.CaptureFixture[str]) -> Separate:
 
 
 def files_in(folder: Path) -> list[str]:
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    """Files that are not hidden, as records of stems are."""
+    files = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return sorted(str(path.relative_to(folder)) for path in files)
 
 
 def test_a_song_becomes_a_folder_of_stems(loader: Loader, song: Path, tmp_path: Path, separate: Separate) -> None:
@@ -262,7 +264,7 @@ BAD_INPUTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "no audio": (lambda path: path.write_text("To be, or not to be"), "not an audio file"),
     "noise": (lambda path: path.write_bytes(np.random.default_rng(0).bytes(9999)), "not an audio file"),
     "NaN": (write_nan, "the sample at 0.011 s is NaN"),
-    "folder": (Path.mkdir, "this is a folder"),
+    "folder": (Path.mkdir, "there are no audio files in this folder"),
     "6 channels": (write_6_channels, "--downmix"),
 }
 
@@ -335,7 +337,7 @@ def test_a_core_that_cannot_be_loaded_is_an_event_and_all_inputs_have_failed(
     missing, error, summary = result.events
     assert missing["input"] == str(tmp_path / "missing.wav")
     assert error == {"event": "error", "input": None, "message": "no package is at hand"}
-    assert summary == {"event": "summary", "done": 0, "failed": 2}
+    assert summary == {"event": "summary", "done": 0, "skipped": 0, "failed": 2}
 
 
 @pytest.mark.parametrize("family", [BackendError, MILError])

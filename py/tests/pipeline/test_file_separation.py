@@ -24,7 +24,7 @@ from htdemucs_coreml.pipeline.file_separation import (
     song_name,
 )
 from htdemucs_coreml.pipeline.separation import SeparationError, UnknownStemError, separate
-from htdemucs_coreml.pipeline.stem_folder import OutputError
+from htdemucs_coreml.pipeline.stem_folder import RECORD_FILE, OutputError
 from htdemucs_coreml.pipeline.track import BLOCK_SAMPLES
 
 SEGMENT = 8192
@@ -62,7 +62,7 @@ def test_stems_have_the_inputs_rate_and_length_and_are_stereo(tmp_path: Path, ra
     samples = song(1.23, rate_hz, channels)
     result = separated(tmp_path, samples, rate_hz)
     assert result.folder == tmp_path / "out" / "song"
-    assert sorted(result.folder.iterdir()) == sorted(result.stems.values())
+    assert sorted(result.folder.iterdir()) == sorted([*result.stems.values(), result.folder / RECORD_FILE])
     assert list(result.stems) == list(GAINS)
     for stem, path in result.stems.items():
         assert path == result.folder / f"{stem}.wav"
@@ -118,7 +118,7 @@ def test_two_stems_of_mono_add_up_to_it_on_both_sides(tmp_path: Path) -> None:
 
 def test_chosen_stems_are_written_and_no_others(tmp_path: Path) -> None:
     result = separated(tmp_path, song(0.3, 44_100), 44_100, FileOptions(stems=("vocals", "drums")))
-    assert sorted(path.name for path in result.folder.iterdir()) == ["drums.wav", "vocals.wav"]
+    assert sorted(path.name for path in result.folder.iterdir()) == [RECORD_FILE, "drums.wav", "vocals.wav"]
     assert snr_db(read(result.stems["vocals"]), 0.25 * song(0.3, 44_100)) >= 110
 
 

@@ -22,6 +22,11 @@ class CoreBackend(Protocol):
         """Stems and segment length; shapes follow from them."""
         ...
 
+    @property
+    def identity(self) -> str:
+        """What the outputs depend on beside the inputs: the kind of backend, and digests of what it runs."""
+        ...
+
     def predict(self, spectrogram_real: Tensor, spectrogram_imag: Tensor, waveform: Tensor) -> CoreOutputs:
         """Run the core on one segment of float32 CPU tensors, shaped as the contract says.
 
@@ -40,6 +45,11 @@ class CheckedBackend(ABC):
     @abstractmethod
     def contract(self) -> CoreContract:
         """Stems and segment length."""
+
+    @property
+    @abstractmethod
+    def identity(self) -> str:
+        """The kind of backend, and digests of what it runs."""
 
     @abstractmethod
     def _run(self, inputs: Mapping[str, Tensor]) -> CoreOutputs:

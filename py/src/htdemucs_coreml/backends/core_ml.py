@@ -42,6 +42,11 @@ class CoreMLBackend(CheckedBackend):
         """Stems and segment length, from the package's metadata."""
         return self.metadata.contract
 
+    @property
+    def identity(self) -> str:
+        """``coreml`` and the digests of the package's files."""
+        return f"coreml {self.metadata.model_sha256} {self.metadata.weight_bin_sha256}"
+
     def _run(self, inputs: Mapping[str, Tensor]) -> CoreOutputs:
         try:
             outputs = self._model.predict({name: tensor.numpy() for name, tensor in inputs.items()})

@@ -37,6 +37,11 @@ class InterpreterBackend(CheckedBackend):
         """Stems and segment length, from the package's metadata."""
         return self.metadata.contract
 
+    @property
+    def identity(self) -> str:
+        """``interpreter`` and the digests of the package's files."""
+        return f"interpreter {self.metadata.model_sha256} {self.metadata.weight_bin_sha256}"
+
     def _run(self, inputs: Mapping[str, Tensor]) -> CoreOutputs:
         outputs = self._interpreter.predict({name: tensor.numpy() for name, tensor in inputs.items()})
         return CoreOutputs(*(torch.from_numpy(outputs[name]) for name in OUTPUT_NAMES))

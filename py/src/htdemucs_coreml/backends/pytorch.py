@@ -27,6 +27,7 @@ class TorchBackend(CheckedBackend):
     """
 
     def __init__(self, checkpoint: Checkpoint, segment_samples: int) -> None:
+        self._weights_sha256 = checkpoint.sha256
         self._core = extract_inner_model(build_network(checkpoint.entry, checkpoint.tensors), segment_samples)
 
     @classmethod
@@ -44,6 +45,11 @@ class TorchBackend(CheckedBackend):
     def contract(self) -> CoreContract:
         """Stems and segment length."""
         return self._core.contract
+
+    @property
+    def identity(self) -> str:
+        """``torch``, the digest of the weights and the segment's length."""
+        return f"torch {self._weights_sha256} {self.contract.segment_samples}"
 
     def _run(self, inputs: Mapping[str, Tensor]) -> CoreOutputs:
         with torch.inference_mode():

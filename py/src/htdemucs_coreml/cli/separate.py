@@ -2,8 +2,9 @@
 
 import sys
 import time
-import unicodedata
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,15 +18,14 @@ from htdemucs_coreml.audio.writing import AudioFormat, ClipMode, Container, Enco
 from htdemucs_coreml.cli.application import EXIT_FAILED, expected_errors
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.separation_report import JSONReport, Report, TextReport
+from htdemucs_coreml.cli.songs import Song, Songs, find_songs
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL
 from htdemucs_coreml.pipeline.chunk_plan import ChunkPlan, ChunkPlanError, PlanName, chunk_plan_for
-from htdemucs_coreml.pipeline.file_separation import (
-    FileOptions,
-    output_names,
-    separate_file,
-    song_name,
-)
+from htdemucs_coreml.pipeline.file_separation import FileOptions, is_separated, output_names, separate_file
 from htdemucs_coreml.pipeline.separation import UnknownStemError
+from htdemucs_coreml.pipeline.stem_folder import remove_leftovers
+
+Outcome = Literal["done", "skipped", "failed"]
 
 _SEGMENT_OF_PLAN: dict[PlanName, Literal["10s", "7.8s"]] = {PlanName.DESIGN: "10s", PlanName.DEMUCS: "7.8s"}
 
@@ -56,6 +56,7 @@ _EXAMPLES = """
 Examples:
   htdemucs-coreml separate song.mp3 -o stems --package htdemucs_6s.mlpackage
   htdemucs-coreml separate *.flac -o stems --package htdemucs_6s.mlpackage --two-stems vocals --flac
+  htdemucs-coreml separate Music -o Stems --package htdemucs_6s.mlpackage --resume
   htdemucs-coreml separate song.wav -o stems --model htdemucs_6s --plan demucs --stems drums,bass
 """
 
@@ -120,6 +121,12 @@ Examples:
     type=GivenPath(),
     help="The model's safetensors file, for --backend torch.",
 )
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Skip inputs whose stems are there from an earlier run, made from the same file with the same package, plan "
+    "and options. Without it, they are made again.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print events as lines of JSON to standard output.")
 @click.option("--quiet", is_flag=True, help="Print errors, and with --json results, but no progress and no notes.")
 def command(
@@ -139,6 +146,7 @@ def command(
     downmix: bool,
     backend: str,
     weights: Path | None,
+    resume: bool,
     as_json: bool,
     quiet: bool,
 ) -> None:
@@ -147,6 +155,9 @@ def command(
     Each INPUT (WAV, FLAC, MP3, Ogg, AIFF, …) becomes a folder DIR/<input's name> with one stereo file for each stem, at
     the input's sample rate and length. A song's stems appear when all are complete, or not at all. Memory does not grow
     with the song.
+
+    An INPUT that is a folder stands for the audio files in it and in its sub-folders, which DIR then has as well:
+    Music/Band/song.mp3 of the INPUT Music becomes DIR/Band/song. Other files and hidden ones are left out.
 
     With several inputs, one that fails is told and the others are still separated; the exit code is then 1.
     """
@@ -164,22 +175,27 @@ def command(
         downmix=downmix,
     )
     choice = CoreChoice(model, package, weights, backend, None if plan is None else PlanName(plan), overlap)
-    _require_different_names(inputs)
+    found = find_songs(inputs, output_folder)
     report: Report = JSONReport(quiet=quiet) if as_json else TextReport(quiet=quiet)
-    failed = _separate_all(inputs, output_folder, choice, options, report)
-    report.summary(done=len(inputs) - failed, failed=failed)
-    if failed:
+    counts = _separate_all(found, output_folder, choice, options, report, resume=resume)
+    report.summary(done=counts["done"], skipped=counts["skipped"], failed=counts["failed"])
+    if counts["failed"]:
         sys.exit(EXIT_FAILED)
 
 
 def _separate_all(
-    inputs: Sequence[Path], output_folder: Path, choice: CoreChoice, options: FileOptions, report: Report
-) -> int:
-    """Separate each input and return how many failed."""
-    readable = [path for path in inputs if _can_be_opened(path, report)]
-    failed = len(inputs) - len(readable)
-    if not readable:
-        return failed
+    found: Songs, output_folder: Path, choice: CoreChoice, options: FileOptions, report: Report, *, resume: bool
+) -> Counter[Outcome]:
+    """Separate each song and count what became of them, and of what is none."""
+    for path, error in found.failures:
+        report.failed(path, error)
+    songs = [song for song in found.songs if _can_be_opened(song.path, report)]
+    counts: Counter[Outcome] = Counter()
+    counts["failed"] = len(found.failures) + len(found.songs) - len(songs)
+    if found.note is not None:
+        report.note(found.note)
+    if not songs:
+        return counts
     if choice.model is None and choice.package is None:
         report.note(
             f"neither --model nor --package was given: this is the embedded model {EMBEDDED_MODEL}, whose weights are "
@@ -192,18 +208,41 @@ def _separate_all(
         raise click.UsageError(str(error)) from error
     except expected_errors() as error:
         report.failed(None, error)
-        return len(inputs)
-    for path in readable:
-        started = time.monotonic()
+        counts["failed"] += len(songs)
+        return counts
+    for song in songs:
         try:
-            with report.progress_of(path) as progress:
-                separated = separate_file(path, output_folder, core, plan, options, progress)
+            counts[_separate(song, output_folder, core, plan, options, report, resume=resume)] += 1
         except expected_errors() as error:
-            report.failed(path, error)
-            failed += 1
-        else:
-            report.done(path, separated, time.monotonic() - started)
-    return failed
+            report.failed(song.path, error)
+            counts["failed"] += 1
+    return counts
+
+
+def _separate(
+    song: Song,
+    output_folder: Path,
+    core: backends.CoreBackend,
+    plan: ChunkPlan,
+    options: FileOptions,
+    report: Report,
+    *,
+    resume: bool,
+) -> Outcome:
+    started = time.monotonic()
+    target = output_folder / song.place
+    if resume and is_separated(song.path, target, core, plan, options):
+        with suppress(OSError):
+            # Where nothing is written, nothing needs to be tidied up; the next run that writes has to.
+            remove_leftovers(target.parent)
+        report.skipped(song.path, target)
+        return "skipped"
+    with report.progress_of(song.path) as progress:
+        separated = separate_file(
+            song.path, output_folder / song.subfolder, core, plan, options, progress, name=song.name
+        )
+    report.done(song.path, separated, time.monotonic() - started)
+    return "done"
 
 
 def _can_be_opened(path: Path, report: Report) -> bool:
@@ -230,15 +269,3 @@ def _audio_format(encodings: Sequence[Encoding], *, flac: bool) -> AudioFormat:
         return AudioFormat(container, encodings[0] if encodings else default)
     except AudioError as error:
         raise click.UsageError(str(error)) from error
-
-
-def _require_different_names(inputs: Sequence[Path]) -> None:
-    """Refuse inputs whose stems would go to one folder, also where names do not distinguish case."""
-    by_name: dict[str, Path] = {}
-    for path in inputs:
-        name = unicodedata.normalize("NFC", song_name(path)).casefold()
-        if name in by_name:
-            raise click.UsageError(
-                f"{by_name[name]} and {path} would have the same folder of stems: separate them into different ones"
-            )
-        by_name[name] = path

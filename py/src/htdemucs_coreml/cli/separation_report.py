@@ -1,6 +1,7 @@
 """What ``separate`` tells of its work: as text for people, or as lines of JSON for programs."""
 
 import json
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -31,12 +32,16 @@ class Report(Protocol):
         """Tell of an input's stems."""
         ...
 
+    def skipped(self, path: Path, folder: Path) -> None:
+        """Tell of an input whose stems are there from an earlier run."""
+        ...
+
     def failed(self, path: Path | None, error: Exception) -> None:
         """Tell why an input failed or, without one, why all of them did."""
         ...
 
-    def summary(self, *, done: int, failed: int) -> None:
-        """Tell how many inputs were separated and how many failed."""
+    def summary(self, *, done: int, skipped: int, failed: int) -> None:
+        """Tell how many inputs were separated, how many skipped, and how many failed."""
         ...
 
 
@@ -60,7 +65,7 @@ class TextReport:
     @contextmanager
     def progress_of(self, path: Path) -> Iterator[Progress]:
         """Yield a progress bar's update."""
-        with progress_bar(path.name, shown=not self._quiet and sys.stderr.isatty()) as progress:
+        with progress_bar(path.name, shown=not self._quiet and shows_bars()) as progress:
             yield progress
 
     def done(self, path: Path, separated: SeparatedFile, wall_seconds: float) -> None:
@@ -70,22 +75,26 @@ class TextReport:
             folder = click.format_filename(separated.folder)
             click.echo(f"{click.format_filename(path)} -> {folder}: {names} ({wall_seconds:.1f} s)")
 
+    def skipped(self, path: Path, folder: Path) -> None:
+        """Print one line."""
+        if not self._quiet:
+            click.echo(f"{click.format_filename(path)} -> {click.format_filename(folder)}: already there, skipped")
+
     def failed(self, path: Path | None, error: Exception) -> None:
         """Print ``error: …`` to standard error, with the input's name where the message lacks it."""
         _report_failed(path, error)
 
-    def summary(self, *, done: int, failed: int) -> None:
+    def summary(self, *, done: int, skipped: int, failed: int) -> None:
         """Print a line where some of several inputs failed."""
-        if failed and done + failed > 1:
-            click.echo(f"{done} of {done + failed} inputs were separated, {failed} failed", err=True)
+        if failed and done + skipped + failed > 1:
+            already = f", {skipped} skipped" if skipped else ""
+            click.echo(f"{done} of {done + skipped + failed} inputs were separated{already}, {failed} failed", err=True)
 
 
 class JSONReport:
     """One JSON object a line on standard output; errors also on standard error.
 
-    Every object has an ``event``: ``note`` (message), ``progress`` (input, segments_done, segments_total),
-    ``done`` (input, folder, stems: file by name, sample_rate_hz, frames, wall_seconds), ``error`` (input, or null
-    where all fail for one reason; message) and, last, ``summary`` (done, failed).
+    docs/separate.md lists the events and what each holds.
 
     Parameters
     ----------
@@ -123,14 +132,23 @@ class JSONReport:
             wall_seconds=round(wall_seconds, 3),
         )
 
+    def skipped(self, path: Path, folder: Path) -> None:
+        """Print ``skipped``."""
+        _print_event("skipped", input=str(path), folder=str(folder))
+
     def failed(self, path: Path | None, error: Exception) -> None:
         """Print ``error``, also as text to standard error."""
         _print_event("error", input=None if path is None else str(path), message=message_of(error))
         _report_failed(path, error)
 
-    def summary(self, *, done: int, failed: int) -> None:
+    def summary(self, *, done: int, skipped: int, failed: int) -> None:
         """Print ``summary``."""
-        _print_event("summary", done=done, failed=failed)
+        _print_event("summary", done=done, skipped=skipped, failed=failed)
+
+
+def shows_bars() -> bool:
+    """Tell whether standard error is a terminal that can draw a line anew: nothing is drawn into a file or a pipe."""
+    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 @contextmanager

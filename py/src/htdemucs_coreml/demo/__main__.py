@@ -1,6 +1,5 @@
 """``python -m htdemucs_coreml.demo``: separate a synthetic song through a package and through PyTorch, and compare."""
 
-import sys
 from pathlib import Path
 
 import click
@@ -13,7 +12,7 @@ from htdemucs_coreml.backends.interpreted import InterpreterBackend
 from htdemucs_coreml.backends.pytorch import TorchBackend
 from htdemucs_coreml.cli.application import run
 from htdemucs_coreml.cli.paths import GivenPath
-from htdemucs_coreml.cli.separation_report import progress_bar
+from htdemucs_coreml.cli.separation_report import progress_bar, shows_bars
 from htdemucs_coreml.core.contract import SAMPLE_RATE_HZ
 from htdemucs_coreml.metrics import snr_db
 from htdemucs_coreml.models.registry import find_model
@@ -73,7 +72,7 @@ def command(package: Path, lock: Path, output: Path) -> None:
 
 
 def _separated(title: str, backend: CoreBackend, mix: Tensor) -> Tensor:
-    with progress_bar(title, shown=sys.stderr.isatty()) as progress:
+    with progress_bar(title, shown=shows_bars()) as progress:
         return separate(mix, backend, chunk_plan_for(backend.contract.segment_samples), progress=progress)
 
 

@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -28,7 +29,8 @@ from htdemucs_coreml.pipeline.separation import (
     separate_track,
     stem_indices,
 )
-from htdemucs_coreml.pipeline.stem_folder import OutputError, staged_folder
+from htdemucs_coreml.pipeline.stem_folder import OutputError, require_usable, staged_folder
+from htdemucs_coreml.pipeline.stem_record import InputState, making, was_made, write_record
 from htdemucs_coreml.pipeline.track import BLOCK_SAMPLES, ForwardReader, equal_blocks
 
 FLOAT32_WAV = AudioFormat(Container.WAV, Encoding.FLOAT32)
@@ -45,8 +47,8 @@ class FileOptions:
     stems : tuple of str, optional
         Which stems; by default all.
     two_stems : str, optional
-        Write this stem and ``no_`` + its name, the rest of the mix, in place of `stems`. Before any rounding
-        to integers or change of level, both add up to the input.
+        Write this stem and ``no_`` + its name, the rest of the mix, in place of `stems`: in float32 and without a
+        change of level, every sample of the rest is the float32 nearest to the input's less the stem's.
     audio_format : AudioFormat
         Container and encoding of the files.
     clip_mode : ClipMode, optional
@@ -139,8 +141,12 @@ def separate_file(
     plan: ChunkPlan,
     options: FileOptions = FileOptions(),
     progress: Progress | None = None,
+    *,
+    name: str | None = None,
 ) -> SeparatedFile:
     """Separate an audio file into ``output_folder/<song>/<stem>.<suffix>``, at the input's rate and length.
+
+    Beside the stems goes a hidden record of how they were made; see `htdemucs_coreml.pipeline.stem_record`.
 
     Parameters
     ----------
@@ -156,11 +162,13 @@ def separate_file(
         Which files are written, and how.
     progress : Progress, optional
         Told of each segment.
+    name : str, optional
+        Name of the folder of stems; by default `song_name`.
 
     Raises
     ------
     AudioError
-        If the input cannot be read whole.
+        If the input cannot be read whole, or changes meanwhile.
     OutputError
         If an output cannot be written, or would replace the input.
     ChunkPlanError, UnknownStemError, SeparationError, BackendError
@@ -168,26 +176,64 @@ def separate_file(
     """
     audio = AudioFile(input_path)
     track = FileTrack(audio, downmix=options.downmix)
-    names = output_names(backend.contract.sources, options)
-    target = output_folder / song_name(input_path)
-    files = {name: target / f"{name}.{options.audio_format.container}" for name in names}
+    target = output_folder / (name or song_name(input_path))
+    files = stem_files(target, backend.contract.sources, options)
     _require_other_than_input(input_path, files.values())
+    require_usable(target, [file.name for file in files.values()])
+    state = InputState.of(input_path)
     pieces = separate_track(track, backend, plan, stems=options.separated_stems, progress=progress)
-    with staged_folder(target) as staging, ExitStack() as open_files:
-        writers = [
-            open_files.enter_context(
-                audio_writer(
-                    staging / file.name,
-                    options.audio_format,
-                    audio.sample_rate_hz,
-                    audio.frames,
-                    options.effective_clip_mode,
+    with staged_folder(target) as staging:
+        with ExitStack() as open_files:
+            writers = [
+                open_files.enter_context(
+                    audio_writer(
+                        staging / file.name,
+                        options.audio_format,
+                        audio.sample_rate_hz,
+                        audio.frames,
+                        options.effective_clip_mode,
+                    )
                 )
-            )
-            for file in files.values()
-        ]
-        _write_stems(pieces, audio, writers if options.two_stems is None else [_with_rest(writers, track)])
+                for file in files.values()
+            ]
+            _write_stems(pieces, audio, writers if options.two_stems is None else [_with_rest(writers, track)])
+        state.require_unchanged()
+        write_record(staging, _making(state, backend, plan, options))
     return SeparatedFile(target, files, audio.sample_rate_hz, audio.frames)
+
+
+def is_separated(
+    input_path: Path, target: Path, backend: CoreBackend, plan: ChunkPlan, options: FileOptions = FileOptions()
+) -> bool:
+    """Tell whether `separate_file` has made a folder of stems from the same input in the same way, and all is there.
+
+    Parameters
+    ----------
+    input_path, backend, plan, options
+        As for `separate_file`.
+    target : Path
+        The folder of stems.
+
+    Raises
+    ------
+    AudioError
+        If the input cannot be read.
+    UnknownStemError, SeparationError
+        As `output_names`.
+    """
+    files = stem_files(target, backend.contract.sources, options)
+    made = _making(InputState.of(input_path), backend, plan, options)
+    return was_made(target, made, [file.name for file in files.values()])
+
+
+def stem_files(target: Path, sources: Sequence[str], options: FileOptions) -> dict[str, Path]:
+    """Each file of a folder of stems by its stem; see `output_names`."""
+    return {name: target / f"{name}.{options.audio_format.container}" for name in output_names(sources, options)}
+
+
+def _making(state: InputState, backend: CoreBackend, plan: ChunkPlan, options: FileOptions) -> dict[str, Any]:
+    explicit = replace(options, clip_mode=options.effective_clip_mode)
+    return making(state, backend.identity, plan, explicit)
 
 
 def song_name(input_path: Path) -> str:
