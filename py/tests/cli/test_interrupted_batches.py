@@ -146,8 +146,12 @@ def test_two_runs_into_one_folder_both_end_well_and_the_stems_are_of_one_of_them
 ) -> None:
     first, steps = undisturbed(server, song, tmp_path / "first", gain=0.5)
     second, _ = undisturbed(server, song, tmp_path / "second", gain=0.25)
-    for step in range(steps):
+    undisturbed(server, song, tmp_path / "before", gain=0.125)
+    for step in range(steps + 6):
         output = tmp_path / f"{step}"
+        if step % 4:
+            # Files are replaced one by one.
+            shutil.copytree(tmp_path / "before", output)
         # One of them pauses, at each of its steps in turn, for long enough to be overtaken.
         answers = server(run(song, output, step=step, seconds=0.1), run(song, output, gain=0.25))
         assert [answer["status"] for answer in answers] == [0, 0], (step, answers)

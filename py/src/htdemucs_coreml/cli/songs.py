@@ -122,7 +122,7 @@ def _walk(top: Path, output_folder: Path, found: Songs) -> Iterator[tuple[Path, 
                 found.left_out[reason] += 1
                 if reason != _HIDDEN:
                     found.examples.append(folder / entry.name)
-            elif entry.is_dir():
+            elif _is_folder(entry):
                 folders.append(relative / entry.name)
             else:
                 yield folder / entry.name, relative
@@ -136,7 +136,7 @@ _HIDDEN = "hidden"
 def _reason_to_leave_out(entry: os.DirEntry[str], path: Path, output_folder: Path, stems: Sequence[str]) -> str | None:
     if entry.name.startswith("."):
         return _HIDDEN
-    if entry.is_dir():
+    if _is_folder(entry):
         if entry.is_symlink():
             return "linked folder"
         return "output folder" if _is_same(path, output_folder) else None
@@ -172,7 +172,7 @@ def _compared(name: str) -> str:
     return unicodedata.normalize("NFC", name).casefold()
 
 
-def _is_folder(path: Path) -> bool:
+def _is_folder(path: Path | os.DirEntry[str]) -> bool:
     try:
         return path.is_dir()
     except OSError:

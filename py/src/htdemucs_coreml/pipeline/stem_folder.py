@@ -85,9 +85,7 @@ def require_usable(target: Path, names: Iterable[str]) -> None:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         for name in names:
             if (target / name).is_dir() and not (target / name).is_symlink():
-                raise OutputError(
-                    f"{target / name}: the stem could not be written: a folder has its name; move it away"
-                )
+                raise IsADirectoryError(errno.EISDIR, f"{name} is a folder")
     except OSError as error:
         raise _unwritable(target, error) from error
 
