@@ -20,6 +20,7 @@ from fake_cores import (
     context_dependent_stems,
     gains_core,
 )
+from htdemucs_coreml.audio.blocks import equal_blocks
 from htdemucs_coreml.metrics import snr_db
 from htdemucs_coreml.pipeline import separation
 from htdemucs_coreml.pipeline.chunk_plan import (
@@ -41,7 +42,6 @@ from htdemucs_coreml.pipeline.track import (
     ForwardReader,
     TensorTrack,
     TrackError,
-    equal_blocks,
 )
 from htdemucs_coreml.spectrogram import spectrogram, waveform_from_spectrogram
 

@@ -1,35 +1,36 @@
-"""Reading audio files as streams: WAV, FLAC, MP3, Ogg and whatever else libsndfile knows."""
+"""Audio files as streams of samples that have been checked, whatever decodes them."""
 
-import os
-import shutil
 import stat
-import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
-import numpy as np
-import soundfile
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from htdemucs_coreml.audio.decoder_messages import without_decoder_messages
+from htdemucs_coreml.audio.blocks import equal_blocks
+from htdemucs_coreml.audio.content import Content, content_of
+from htdemucs_coreml.audio.decoder import Decoder
 from htdemucs_coreml.audio.errors import AudioError
-from htdemucs_coreml.audio.truncation import ogg_pages_missing, stated_bytes_missing
+from htdemucs_coreml.audio.ffmpeg_decoder import FFmpegDecoder
+from htdemucs_coreml.audio.file_version import FileVersion
+from htdemucs_coreml.audio.libsndfile_decoder import LibsndfileDecoder, UnknownFormatError
+from htdemucs_coreml.audio.resampling import require_supported_rate
+from htdemucs_coreml.audio.tags import Tags
 
 _COUNTING_BLOCK_FRAMES = 1 << 16
-_UNSTATED_FRAMES = (1 << 63) - 1
-# What encoders and decoders of MP3 may disagree on: the padding of the first and of the last frame of 1152.
-_MP3_TOLERANCE_FRAMES = 2 * 1152
+LONGEST_HOURS = 24
+"""What states or holds more is no song, and its stems would fill a disk."""
+# FLAC packs 65,535 frames of silence into 9 bytes or more; no other format comes near.
+_MOST_FRAMES_PER_BYTE = 8192
 
 
 class AudioFile:
     """An audio file that can be read from the start as often as needed, without holding it in memory.
 
     Opening checks that the file is there, is audio and, where its container tells, is not cut short. Reading
-    checks every sample.
+    checks every sample, and that the file is still the one that was opened first.
 
     Parameters
     ----------
@@ -45,41 +46,40 @@ class AudioFile:
     channels : int
         Samples per frame.
     container : str
-        libsndfile's name of the file's major format: ``WAV``, ``FLAC``, ``MP3``, ``OGG``, …
+        See `Statement.container`.
+    tags : Tags
+        Title, artist and so on.
 
     Raises
     ------
     AudioError
-        If the file is missing, is a folder, cannot be read, is empty, is no audio or is truncated.
+        If the file is missing, is a folder, cannot be read, is empty, is no audio, is truncated, or states a
+        rate or a length that cannot be.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._require_content()
-        with self._opened() as sound_file:
-            self.sample_rate_hz = int(sound_file.samplerate)
-            self.channels = int(sound_file.channels)
-            self.container = str(sound_file.format)
-            missing_bytes = stated_bytes_missing(sound_file.extra_info)
-            streamed_flac = self.container == "FLAC" and sound_file.frames == _UNSTATED_FRAMES
-        if missing_bytes:
-            raise AudioError(f"{path}: the file is truncated, {missing_bytes} bytes of its samples are missing")
-        if streamed_flac:
-            # libsndfile 1.2.2 loses the end of such a file.
-            raise AudioError(f"{path}: this FLAC file does not state its length; write it anew, as with flac or ffmpeg")
-        if self.container == "OGG" and ogg_pages_missing(path):
-            raise AudioError(f"{path}: the file is truncated or damaged, pages of it are missing")
+        self._version = self._version_of_content()
+        self._decoder = self._decoder_of_content()
+        statement = self._decoder.statement
+        self.sample_rate_hz = statement.sample_rate_hz
+        self.channels = statement.channels
+        self.container = statement.container
+        self.tags: Tags = statement.tags
+        self._require_possible(statement.frames)
 
     @cached_property
     def frames(self) -> int:
-        """Number of frames, counted by reading the whole file: what headers say of it is wrong often enough.
+        """Number of frames, counted by reading the whole file.
+
+        What headers say of it is wrong often enough, and what is damaged is found before hours of work.
 
         Raises
         ------
         AudioError
             As for `blocks`.
         """
-        return sum(block.shape[1] for block in self.blocks(_COUNTING_BLOCK_FRAMES))
+        return sum(block.shape[1] for block in self._checked_blocks(_COUNTING_BLOCK_FRAMES))
 
     def blocks(self, block_frames: int) -> Iterator[Tensor]:
         """Read from the start.
@@ -97,26 +97,30 @@ class AudioFile:
         Raises
         ------
         AudioError
-            On taking a block: if the file has no samples, is damaged or truncated, or holds NaN or infinity.
+            On taking a block: if the file has no samples or more than it may, is damaged or truncated, holds NaN
+            or infinity, or changed since it was opened first.
         """
+        return equal_blocks(self._checked_blocks(block_frames), block_frames)
+
+    def _checked_blocks(self, block_frames: int) -> Iterator[Tensor]:
+        if FileVersion.at(self.path) != self._version:
+            raise self._changed()
         frames_read = 0
-        with self._opened() as sound_file:
-            stated_frames = int(sound_file.frames)
-            while len(samples := self._read(sound_file, block_frames)):
-                block = torch.from_numpy(np.ascontiguousarray(samples.T))
+        try:
+            for block in self._decoder.blocks(block_frames):
                 self._require_finite(block, frames_read)
-                frames_read += len(samples)
+                frames_read += block.shape[1]
+                self._require_length(frames_read)
                 yield block
-        tolerance = _MP3_TOLERANCE_FRAMES if self.container == "MP3" else 0
-        if stated_frames != _UNSTATED_FRAMES and frames_read < stated_frames - tolerance:
-            raise AudioError(
-                f"{self.path}: the file is truncated or damaged: {self._seconds(frames_read)} of the "
-                f"{self._seconds(stated_frames)} that its header states can be decoded"
-            )
+        except AudioError:
+            # What seems damaged may have been written into.
+            self._require_unchanged()
+            raise
+        self._require_unchanged()
         if frames_read == 0:
             raise AudioError(f"{self.path}: the file has no samples")
 
-    def _require_content(self) -> None:
+    def _version_of_content(self) -> FileVersion:
         try:
             status = self.path.stat()
             # Opening a pipe would wait for its writer.
@@ -134,27 +138,43 @@ class AudioFile:
             raise AudioError(f"{self.path}: this is not a regular file; audio is read more than once")
         if status.st_size == 0:
             raise AudioError(f"{self.path}: the file is empty (0 bytes)")
+        return FileVersion.of_status(status)
 
-    @contextmanager
-    def _opened(self) -> Iterator[soundfile.SoundFile]:
+    def _decoder_of_content(self) -> Decoder:
+        with self.path.open("rb") as stream:
+            content, skipped_bytes = content_of(stream)
+        if content is Content.OTHER:
+            return LibsndfileDecoder(self.path)
+        if content is Content.CAF:
+            # libsndfile does not decode AAC in it, nor all ALAC.
+            with suppress(UnknownFormatError):
+                return LibsndfileDecoder(self.path)
+        return FFmpegDecoder(self.path, content, skipped_bytes)
+
+    def _require_possible(self, stated_frames: int | None) -> None:
         try:
-            with ExitStack() as stack:
-                sound_file = _sound_file(os.fsencode(self.path), stack)
-                if sound_file.format == "MP3":
-                    sound_file = _with_all_frames(sound_file, self.path, stack)
-                yield sound_file
-        except soundfile.LibsndfileError as error:
+            require_supported_rate(self.sample_rate_hz)
+        except AudioError as error:
+            raise AudioError(f"{self.path}: {error}") from error
+        if stated_frames is None:
+            return
+        if stated_frames > _MOST_FRAMES_PER_BYTE * self._version.size_bytes:
             raise AudioError(
-                f"{self.path}: this is not an audio file of a kind that can be read, such as WAV, FLAC, MP3 or Ogg"
-            ) from error
+                f"{self.path}: the file is truncated or damaged: it states {stated_frames} frames, which its "
+                f"{self._version.size_bytes} bytes cannot hold"
+            )
+        self._require_length(stated_frames)
 
-    def _read(self, sound_file: soundfile.SoundFile, frames: int) -> NDArray[np.float32]:
-        try:
-            with without_decoder_messages():
-                samples: NDArray[np.float32] = sound_file.read(frames, dtype="float32", always_2d=True)
-            return samples
-        except soundfile.LibsndfileError as error:
-            raise AudioError(f"{self.path}: the file is truncated or damaged: not all of it can be decoded") from error
+    def _require_length(self, frames: int) -> None:
+        if frames > LONGEST_HOURS * 3600 * self.sample_rate_hz:
+            raise AudioError(f"{self.path}: the file is longer than {LONGEST_HOURS} h; cut it into parts")
+
+    def _require_unchanged(self) -> None:
+        if self._version.was_written_into(FileVersion.at(self.path)):
+            raise self._changed()
+
+    def _changed(self) -> AudioError:
+        return AudioError(f"{self.path}: the file changed while it was read; separate it when it is complete")
 
     def _require_finite(self, block: Tensor, position: int) -> None:
         finite = torch.isfinite(block).all(dim=0)
@@ -162,50 +182,4 @@ class AudioFile:
             return
         first = int(finite.logical_not().nonzero()[0])
         kind = "NaN" if bool(block[:, first].isnan().any()) else "infinite"
-        raise AudioError(f"{self.path}: the sample at {self._seconds(position + first)} is {kind}")
-
-    def _seconds(self, frames: int) -> str:
-        return f"{frames / self.sample_rate_hz:.3f} s"
-
-
-def _sound_file(file: bytes | int, stack: ExitStack) -> soundfile.SoundFile:
-    """Open a path or a descriptor until `stack` ends; the descriptor is left open."""
-    with without_decoder_messages():
-        return stack.enter_context(soundfile.SoundFile(file, closefd=False))
-
-
-def _with_all_frames(seekable: soundfile.SoundFile, path: Path, stack: ExitStack) -> soundfile.SoundFile:
-    """Reopen an MP3 file through a pipe if it does not state its length.
-
-    libsndfile 1.2 guesses the length of such a file from the bit rate of its first frame and reads no
-    further, which loses most of some files of variable bit rate. Where it cannot seek it does not guess, and
-    reads to the end.
-    """
-    with ExitStack() as attempt:
-        streamed = _sound_file(attempt.enter_context(_fed_pipe(path)), attempt)
-        if not streamed.seekable():
-            stack.enter_context(attempt.pop_all())
-            return streamed
-    return seekable
-
-
-@contextmanager
-def _fed_pipe(path: Path) -> Iterator[int]:
-    """Yield the end to read of a pipe that a thread feeds with a file."""
-    read_end, write_end = os.pipe()
-    feeder = threading.Thread(target=_feed, args=(path, write_end), daemon=True)
-    feeder.start()
-    try:
-        yield read_end
-    finally:
-        os.close(read_end)
-        feeder.join()
-
-
-def _feed(path: Path, descriptor: int) -> None:
-    try:
-        with os.fdopen(descriptor, "wb") as sink, path.open("rb") as source:
-            shutil.copyfileobj(source, sink)
-    except BrokenPipeError:
-        # The reader has seen enough.
-        return
+        raise AudioError(f"{self.path}: the sample at {(position + first) / self.sample_rate_hz:.3f} s is {kind}")

@@ -12,6 +12,25 @@ from htdemucs_coreml.audio.errors import AudioError
 # soxr's best: 28 bits, a linear phase, the pass band kept to 91.3 % of the lower rate's Nyquist frequency.
 _QUALITY = "VHQ"
 
+SUPPORTED_RATES_HZ = range(8_000, 192_001)
+"""Rates that files may have. One that states 1 Hz would grow by a factor of 44,100."""
+
+
+def require_supported_rate(rate_hz: int) -> None:
+    """Check that audio of a rate can be brought to the core's and back.
+
+    Raises
+    ------
+    AudioError
+        If it is not among `SUPPORTED_RATES_HZ`; the message does not name the file.
+    """
+    if rate_hz not in SUPPORTED_RATES_HZ:
+        lowest, highest = SUPPORTED_RATES_HZ[0], SUPPORTED_RATES_HZ[-1]
+        raise AudioError(
+            f"audio at {rate_hz} Hz cannot be resampled: rates from {lowest} to {highest} Hz are supported; give a "
+            "file at a usual rate, such as 44100 or 48000 Hz"
+        )
+
 
 def resampled_frames(frames: int, from_hz: int, to_hz: int) -> int:
     """Return the number of frames at another rate, ``ceil(frames * to_hz / from_hz)``."""

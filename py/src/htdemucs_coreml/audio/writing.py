@@ -1,9 +1,8 @@
 """Writing stereo audio files as streams, with bytes that depend on the samples and the format alone."""
 
 import os
-import struct
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -16,12 +15,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from htdemucs_coreml.audio.errors import AudioError
+from htdemucs_coreml.audio.tags import NO_TAGS, SOUNDFILE_TAG_NAMES, Tags
+from htdemucs_coreml.audio.wav import wav_header, wav_info
 
 _CHANNELS = 2
 _CLAMPED_PEAK = 0.99
 _RESCALED_HEADROOM = 1.01
 _SPOOL_BLOCK_FRAMES = 1 << 16
-_LARGEST_RIFF_BYTES = 0xFFFFFFFF
 
 WriteBlock = Callable[[Tensor], None]
 """Writes the next frames of a file: float32 ``[2, n]``, finite."""
@@ -78,7 +78,12 @@ class AudioFormat:
 
 @contextmanager
 def audio_writer(
-    path: Path, audio_format: AudioFormat, sample_rate_hz: int, frames: int, clip_mode: ClipMode
+    path: Path,
+    audio_format: AudioFormat,
+    sample_rate_hz: int,
+    frames: int,
+    clip_mode: ClipMode,
+    tags: Tags = NO_TAGS,
 ) -> Iterator[WriteBlock]:
     """Write a stereo file block by block; it is complete when the context ends without an exception.
 
@@ -94,6 +99,9 @@ def audio_writer(
     clip_mode : ClipMode
         What is done about samples beyond full scale. ``rescale`` has to know the peak first, and keeps the
         samples in a file beside `path` until the end.
+    tags : Tags
+        Title, artist and so on: Vorbis comments of a FLAC file, a chunk ``LIST`` after the samples of a WAV file.
+        A file without tags has neither.
 
     Yields
     ------
@@ -106,7 +114,8 @@ def audio_writer(
     OSError
         If writing fails.
     """
-    with _clipping_writer(path, audio_format, sample_rate_hz, frames, clip_mode) as write_block:
+    encoder = _encoder(path, audio_format, sample_rate_hz, frames, tags)
+    with _clipping_writer(path, encoder, clip_mode) as write_block:
         written = 0
 
         def write(block: Tensor) -> None:
@@ -121,20 +130,20 @@ def audio_writer(
 
 @contextmanager
 def _clipping_writer(
-    path: Path, audio_format: AudioFormat, sample_rate_hz: int, frames: int, clip_mode: ClipMode
+    path: Path, encoder: AbstractContextManager[WriteBlock], clip_mode: ClipMode
 ) -> Iterator[WriteBlock]:
     match clip_mode:
         case ClipMode.NONE:
-            with _encoder(path, audio_format, sample_rate_hz, frames) as encode:
+            with encoder as encode:
                 yield encode
         case ClipMode.CLAMP:
-            with _encoder(path, audio_format, sample_rate_hz, frames) as encode:
+            with encoder as encode:
                 yield lambda block: encode(block.clamp(-_CLAMPED_PEAK, _CLAMPED_PEAK))
         case ClipMode.RESCALE:
             with _spool(path) as spool:
                 yield spool.write
                 gain = 1 / max(_RESCALED_HEADROOM * spool.peak, 1.0)
-                with _encoder(path, audio_format, sample_rate_hz, frames) as encode:
+                with encoder as encode:
                     for block in spool.blocks():
                         encode(block * gain)
         case _:
@@ -170,31 +179,38 @@ def _spool(path: Path) -> Iterator[_Spool]:
 
 
 @contextmanager
-def _encoder(path: Path, audio_format: AudioFormat, sample_rate_hz: int, frames: int) -> Iterator[WriteBlock]:
+def _encoder(
+    path: Path, audio_format: AudioFormat, sample_rate_hz: int, frames: int, tags: Tags
+) -> Iterator[WriteBlock]:
     encoding = audio_format.encoding
     match audio_format.container:
         case Container.WAV:
             with path.open("wb") as stream:
-                stream.write(wav_header(encoding, sample_rate_hz, frames))
+                info = wav_info(tags)
+                bits = _INTEGER_BITS.get(encoding)
+                stream.write(wav_header(bits, sample_rate_hz, frames, len(info)))
 
                 def write_wav(block: Tensor) -> None:
                     stream.write(_wav_samples(block, encoding))
 
                 yield write_wav
+                stream.write(info)
         case Container.FLAC:
-            with _flac_writer(path, encoding, sample_rate_hz) as write_flac:
+            with _flac_writer(path, encoding, sample_rate_hz, tags) as write_flac:
                 yield write_flac
         case _:
             assert_never(audio_format.container)
 
 
 @contextmanager
-def _flac_writer(path: Path, encoding: Encoding, sample_rate_hz: int) -> Iterator[WriteBlock]:
+def _flac_writer(path: Path, encoding: Encoding, sample_rate_hz: int, tags: Tags) -> Iterator[WriteBlock]:
     bits = _INTEGER_BITS[encoding]
     try:
         with soundfile.SoundFile(
             os.fsencode(path), "w", sample_rate_hz, _CHANNELS, subtype=f"PCM_{bits}", format="FLAC"
         ) as sound_file:
+            for name, text in tags.items():
+                setattr(sound_file, SOUNDFILE_TAG_NAMES.get(name, name), text)
 
             def write_flac(block: Tensor) -> None:
                 # libsndfile takes the upper bits of 32-bit integers.
@@ -205,42 +221,6 @@ def _flac_writer(path: Path, encoding: Encoding, sample_rate_hz: int) -> Iterato
         raise AudioError(
             f"{path.name}: a FLAC file of {sample_rate_hz} Hz could not be written: {error.error_string}"
         ) from error
-
-
-def wav_header(encoding: Encoding, sample_rate_hz: int, frames: int) -> bytes:
-    """Return what precedes the samples of a stereo WAV file, or of an RF64 file if it is longer than 4 GiB.
-
-    It is the project's own because libsndfile writes the time of day into floating-point files (chunk
-    ``PEAK``). Sources: Microsoft and IBM, "Multimedia Programming Interface and Data Specifications 1.0" and
-    "New Multimedia Data Types", 1994, for WAV; EBU Tech 3306 for RF64.
-    """
-    sample_bytes = _INTEGER_BITS.get(encoding, 32) // 8
-    frame_bytes = _CHANNELS * sample_bytes
-    data_bytes = frames * frame_bytes
-    is_float = encoding is Encoding.FLOAT32
-    layout = struct.pack(
-        "<HHIIHH",
-        3 if is_float else 1,
-        _CHANNELS,
-        sample_rate_hz,
-        sample_rate_hz * frame_bytes,
-        frame_bytes,
-        8 * sample_bytes,
-    )
-    chunks = _chunk(b"fmt ", layout + bytes(2) if is_float else layout)
-    if is_float:
-        chunks += _chunk(b"fact", struct.pack("<I", min(frames, 0xFFFFFFFF)))
-    riff_bytes = len(b"WAVE") + len(chunks) + 8 + data_bytes
-    if riff_bytes <= _LARGEST_RIFF_BYTES:
-        return struct.pack("<4sI4s", b"RIFF", riff_bytes, b"WAVE") + chunks + struct.pack("<4sI", b"data", data_bytes)
-    riff_bytes += 8 + 28
-    sizes = _chunk(b"ds64", struct.pack("<QQQI", riff_bytes, data_bytes, frames, 0))
-    unknown = 0xFFFFFFFF
-    return struct.pack("<4sI4s", b"RF64", unknown, b"WAVE") + sizes + chunks + struct.pack("<4sI", b"data", unknown)
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack("<4sI", name, len(content)) + content
 
 
 def _wav_samples(block: Tensor, encoding: Encoding) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from htdemucs_coreml.audio.blocks import equal_blocks
 from htdemucs_coreml.audio.channels import StereoMixer
 from htdemucs_coreml.audio.files import AudioFile
 from htdemucs_coreml.audio.resampling import StreamResampler, resampled, resampled_frames
@@ -31,7 +32,7 @@ from htdemucs_coreml.pipeline.separation import (
 )
 from htdemucs_coreml.pipeline.stem_folder import OutputError, require_usable, staged_folder
 from htdemucs_coreml.pipeline.stem_record import InputState, making, was_made, write_record
-from htdemucs_coreml.pipeline.track import BLOCK_SAMPLES, ForwardReader, equal_blocks
+from htdemucs_coreml.pipeline.track import BLOCK_SAMPLES, ForwardReader
 
 FLOAT32_WAV = AudioFormat(Container.WAV, Encoding.FLOAT32)
 
@@ -146,7 +147,8 @@ def separate_file(
 ) -> SeparatedFile:
     """Separate an audio file into ``output_folder/<song>/<stem>.<suffix>``, at the input's rate and length.
 
-    Beside the stems goes a hidden record of how they were made; see `htdemucs_coreml.pipeline.stem_record`.
+    Stems have the tags of the input: its title, artist and so on. Beside them goes a hidden record of how they were
+    made; see `htdemucs_coreml.pipeline.stem_record`.
 
     Parameters
     ----------
@@ -192,6 +194,7 @@ def separate_file(
                         audio.sample_rate_hz,
                         audio.frames,
                         options.effective_clip_mode,
+                        audio.tags,
                     )
                 )
                 for file in files.values()
