@@ -22,7 +22,7 @@ from fuzz.targets.mil_serving import message
 from htdemucs_coreml.core.contract import CoreContract
 from htdemucs_coreml.goldens.manifest import AxisSlice, GoldenEntry, format_manifest
 from htdemucs_coreml.package.metadata import PackageMetadata
-from htdemucs_coreml.weights.checkpoint import ALLOWED_CLASS
+from htdemucs_coreml.weights.model_file import ALLOWED_CLASS
 from htdemucs_coreml.weights.safetensors_file import write_safetensors
 from mil.packages import Values, build, model, weights_folder
 

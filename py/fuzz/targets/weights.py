@@ -19,10 +19,11 @@ from fuzz.target import MutateBytes, Target
 from htdemucs_coreml.models.architecture import parameter_shapes
 from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.weights import checkpoint
-from htdemucs_coreml.weights.checkpoint import ALLOWED_CLASS, canonical_sha256, load_checkpoint
+from htdemucs_coreml.weights.checkpoint import canonical_sha256, load_checkpoint
+from htdemucs_coreml.weights.content import WeightsError
+from htdemucs_coreml.weights.model_file import ALLOWED_CLASS
 from htdemucs_coreml.weights.safetensors_file import (
     SafetensorsFile,
-    WeightsError,
     parse_safetensors,
     read_safetensors,
     write_safetensors,

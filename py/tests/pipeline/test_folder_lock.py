@@ -20,7 +20,7 @@ def test_a_lock_whose_file_its_last_holder_removes_is_taken_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lock = fcntl.flock
-    taken = []
+    taken: list[int] = []
 
     def removed_meanwhile(descriptor: int, operation: int) -> None:
         if not taken:
