@@ -1,4 +1,4 @@
-"""The commands that make and examine packages: convert, verify, info, inspect."""
+"""The commands that make and examine packages: convert, canonicalise, verify, info, inspect."""
 
 import json
 import math
@@ -12,6 +12,7 @@ from click.testing import CliRunner, Result
 
 import htdemucs_coreml.cli.info as info_module
 import htdemucs_coreml.cli.verify as verify_module
+from htdemucs_coreml.cli.canonicalise import command as canonicalise
 from htdemucs_coreml.cli.convert import command as convert
 from htdemucs_coreml.cli.info import command as info
 from htdemucs_coreml.cli.inspect import command as inspect
@@ -113,6 +114,20 @@ def test_a_damaged_package_is_refused(small_package: Path, tmp_path: Path, comma
 
 def test_convert_refuses_another_ending_as_wrong_usage(tmp_path: Path) -> None:
     result = run(convert, "--output", tmp_path / "package.mlmodel")
+    assert result.exit_code == 2
+    assert "has to end in .mlpackage" in result.output
+
+
+def test_canonicalise_tells_the_digest_of_what_it_wrote(small_package: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mlpackage"
+    result = run(canonicalise, small_package, "-o", output)
+    package = read_package(small_package)
+    assert result.output == f"{output}  {package.bytes / 1e6:.1f} MB  sha256 {package.digest}\n"
+    assert read_package(output).digest == package.digest
+
+
+def test_canonicalise_refuses_another_ending_as_wrong_usage(small_package: Path, tmp_path: Path) -> None:
+    result = run(canonicalise, small_package, "-o", tmp_path / "out")
     assert result.exit_code == 2
     assert "has to end in .mlpackage" in result.output
 

@@ -17,6 +17,7 @@ from htdemucs_coreml.errors import HTDemucsCoreMLError
 _COMMANDS = {
     "separate": "Separate songs into stems.",
     "convert": "Convert a model to a Core ML package.",
+    "canonicalise": "Write any package as bytes that depend on its program alone.",
     "verify": "Compare a package's bytes with PyTorch.",
     "inspect": "Say what a package computes and what that costs.",
     "info": "Say what a package is.",

@@ -13,12 +13,13 @@ from coremltools.proto import MIL_pb2, Model_pb2
 
 from htdemucs_coreml.files import atomic_directory
 from htdemucs_coreml.package.digests import UNSIGNED, sha256_bytes
-from htdemucs_coreml.package.files import read_package_files
+from htdemucs_coreml.package.files import package_files
 from htdemucs_coreml.package.layout import FILE_MODE, FOLDER_MODE, MANIFEST, MODEL, WEIGHT_BIN, manifest
 from htdemucs_coreml.package.metadata import PackageError, PackageMetadata
 from htdemucs_coreml.package.weight_file import WeightFile
 
-_BUILD_INFO = "buildInfo"
+BUILD_INFO = "buildInfo"
+"""Name of the program's attribute that says what made it."""
 _MODEL_DIGEST = "model_sha256"
 _DESCRIPTIONS: Mapping[str, str] = {
     "spectrogram_real": "Real part of the mix's STFT: channel, bin, frame; n_fft 4096, hop 1024, Hann, scaled by 1/64",
@@ -53,7 +54,7 @@ def canonical_model(model: Model_pb2.Model, metadata: PackageMetadata, summary: 
     strings.clear()
     for key, value in metadata.to_strings().items():
         strings[key] = value
-    canonical.mlProgram.attributes[_BUILD_INFO].CopyFrom(_build_info())
+    canonical.mlProgram.attributes[BUILD_INFO].CopyFrom(_build_info())
     strings[_MODEL_DIGEST] = UNSIGNED
     strings[_MODEL_DIGEST] = sha256_bytes(canonical.SerializeToString(deterministic=True))
     return canonical
@@ -69,7 +70,7 @@ def write_package(path: Path, model: Model_pb2.Model, weights: WeightFile) -> No
     model : Model_pb2.Model
         A canonical model.
     weights : WeightFile
-        The large constants that it refers to.
+        The large constants that it refers to; without any, the package has no ``weight.bin``.
 
     Raises
     ------
@@ -78,10 +79,11 @@ def write_package(path: Path, model: Model_pb2.Model, weights: WeightFile) -> No
     """
     require_target(path)
     contents: dict[PurePosixPath, Iterable[bytes | memoryview]] = {
-        MANIFEST: [manifest()],
+        MANIFEST: [manifest(has_weights=not weights.is_empty)],
         MODEL: [model.SerializeToString(deterministic=True)],
-        WEIGHT_BIN: weights.chunks(),
     }
+    if not weights.is_empty:
+        contents[WEIGHT_BIN] = weights.chunks()
     try:
         with atomic_directory(path) as folder:
             for relative, chunks in contents.items():
@@ -111,7 +113,7 @@ def require_target(path: Path) -> None:
         raise PackageError(f"{path} cannot be written: {parent} is not yours to write to; choose another place")
     if path.is_symlink() or path.exists():
         try:
-            is_package = not path.is_symlink() and bool(read_package_files(path))
+            is_package = not path.is_symlink() and bool(package_files(path))
         except PackageError:
             is_package = False
         if not is_package:

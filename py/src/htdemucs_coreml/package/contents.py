@@ -6,7 +6,6 @@ form with its small constants, or of a constant's bytes in ``weight.bin``.
 """
 
 import hashlib
-import struct
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +14,9 @@ from coremltools.proto import MIL_pb2
 from htdemucs_coreml.package.layout import WEIGHT_BIN
 from htdemucs_coreml.package.metadata import PackageError
 from htdemucs_coreml.package.reader import Package
+from htdemucs_coreml.package.stored_weights import StoredWeights
 
 _DIGEST_DIGITS = 16
-_BLOB_RECORD = struct.Struct("<IIQQ")  # sentinel, data type, size in bytes, offset of the data
-_BLOB_SENTINEL = 0xDEADBEEF
 
 
 def list_contents(package: Package) -> list[str]:
@@ -29,11 +27,11 @@ def list_contents(package: Package) -> list[str]:
     PackageError
         If a constant does not lie inside ``weight.bin``.
     """
-    weight_bin = (package.path / WEIGHT_BIN).read_bytes()
+    weights = StoredWeights(package.path / WEIGHT_BIN)
     lines = [f"metadata {key} {_one_line(value)}" for key, value in sorted(package.metadata.to_strings().items())]
     for function in package.model.mlProgram.functions.values():
         for block in function.block_specializations.values():
-            lines.extend(_block_lines(package.path, block, weight_bin))
+            lines.extend(_block_lines(package.path, block, weights))
     return lines
 
 
@@ -61,7 +59,7 @@ def _value(key: str, line: str | None) -> str:
     return "none" if line is None else line[len(key) + 1 :]
 
 
-def _block_lines(path: Path, block: MIL_pb2.Block, weight_bin: bytes) -> Iterator[str]:
+def _block_lines(path: Path, block: MIL_pb2.Block, weights: StoredWeights) -> Iterator[str]:
     small_constants: dict[str, bytes] = {}
     for operation in block.operations:
         if not operation.outputs:
@@ -74,7 +72,7 @@ def _block_lines(path: Path, block: MIL_pb2.Block, weight_bin: bytes) -> Iterato
                     digest.update(small_constants.get(_one_line(binding.name), b""))
             yield f"operation {name} {digest.hexdigest()[:_DIGEST_DIGITS]}"
         elif operation.attributes["val"].HasField("blobFileValue"):
-            content = _blob(path, name, operation.attributes["val"].blobFileValue.offset, weight_bin)
+            content = weights.blob(operation.attributes["val"].blobFileValue.offset).data
             yield f"constant {name} {_type_text(operation)} {hashlib.sha256(content).hexdigest()[:_DIGEST_DIGITS]}"
         else:
             small_constants[name] = operation.SerializeToString(deterministic=True)
@@ -86,15 +84,6 @@ def _one_line(text: str) -> str:
         character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
         for character in text
     )
-
-
-def _blob(path: Path, name: str, offset: int, weight_bin: bytes) -> bytes:
-    if offset + _BLOB_RECORD.size > len(weight_bin):
-        raise PackageError(f"{path} is damaged: constant {name} lies outside {WEIGHT_BIN}")
-    sentinel, _, size, start = _BLOB_RECORD.unpack_from(weight_bin, offset)
-    if sentinel != _BLOB_SENTINEL or start + size > len(weight_bin):
-        raise PackageError(f"{path} is damaged: constant {name} has no valid record in {WEIGHT_BIN}")
-    return weight_bin[start : start + size]
 
 
 def _type_text(operation: MIL_pb2.Operation) -> str:

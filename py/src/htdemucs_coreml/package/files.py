@@ -2,21 +2,31 @@
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
-from htdemucs_coreml.package.layout import FILES
+from htdemucs_coreml.package.layout import FILES, MANIFEST, MODEL, WEIGHT_BIN
 from htdemucs_coreml.package.metadata import PackageError
+
+MAX_BYTES = MappingProxyType({MANIFEST: 1 << 20, MODEL: 256 << 20, WEIGHT_BIN: 4 << 30})
 
 
 def read_package_files(path: Path) -> dict[PurePosixPath, Path]:
-    """The files of a package by their path inside it: exactly those of the format.
+    """The files of a package by their path inside it: exactly those that the project's have.
 
     Raises
     ------
     PackageError
         If the package is missing, cannot be listed, lacks a file, or holds a link or anything else.
     """
+    files = package_files(path)
+    _require(path, files, WEIGHT_BIN)
+    return files
+
+
+def package_files(path: Path) -> dict[PurePosixPath, Path]:
+    """As `read_package_files`, but a program without large constants needs no ``weight.bin``."""
     if not path.is_dir():
         problem = "is not a folder" if path.exists() else "does not exist"
         raise PackageError(f"{path} {problem}; give the path of an .mlpackage")
@@ -33,10 +43,32 @@ def read_package_files(path: Path) -> dict[PurePosixPath, Path]:
             files[relative] = item
     except OSError as error:
         raise PackageError(f"{path} cannot be read: {error.strerror}") from error
-    for required in FILES:
-        if required not in files:
-            raise PackageError(f"{path} lacks {required}; the package is incomplete, make or get it again")
-    return {file: files[file] for file in FILES}
+    for required in (MODEL, MANIFEST):
+        _require(path, files, required)
+    return {file: files[file] for file in FILES if file in files}
+
+
+def require_sizes(path: Path, files: Mapping[PurePosixPath, Path]) -> int:
+    """Refuse files that are larger than any package's; returns the bytes of all together.
+
+    Raises
+    ------
+    PackageError
+        If one is too large or cannot be examined.
+    """
+    try:
+        sizes = {relative: file.stat().st_size for relative, file in files.items()}
+    except OSError as error:
+        raise PackageError(f"{path} cannot be read: {error.strerror}") from error
+    for relative, size in sizes.items():
+        if size > MAX_BYTES[relative]:
+            raise PackageError(f"{path} has a {relative} of {size} bytes; more than {MAX_BYTES[relative]} are refused")
+    return sum(sizes.values())
+
+
+def _require(path: Path, files: Mapping[PurePosixPath, Path], required: PurePosixPath) -> None:
+    if required not in files:
+        raise PackageError(f"{path} lacks {required}; the package is incomplete, make or get it again")
 
 
 def _walk(path: Path) -> Iterator[Path]:

@@ -20,23 +20,27 @@ FILES = (MODEL, WEIGHT_BIN, MANIFEST)
 FILE_MODE = 0o644
 FOLDER_MODE = 0o755
 
-_ITEMS = MappingProxyType(
+ROOT_MODEL = f"{AUTHOR}/model.mlmodel"
+_WEIGHTS = f"{AUTHOR}/weights"
+PACKAGE_ITEMS = MappingProxyType(
     {
-        f"{AUTHOR}/model.mlmodel": ("model.mlmodel", "CoreML Model Specification"),
-        f"{AUTHOR}/weights": ("weights", "CoreML Model Weights"),
+        ROOT_MODEL: ("model.mlmodel", "CoreML Model Specification"),
+        _WEIGHTS: ("weights", "CoreML Model Weights"),
     }
 )
+"""Name and description of what a manifest lists, by its path in ``Data``."""
 
 
-def manifest() -> bytes:
-    """The manifest, the same bytes for every package."""
-    identifiers = {path: str(uuid.uuid5(uuid.NAMESPACE_URL, path)).upper() for path in _ITEMS}
+def manifest(*, has_weights: bool = True) -> bytes:
+    """The manifest: the same bytes for every package with weights, and for every one without."""
+    items = {path: text for path, text in PACKAGE_ITEMS.items() if has_weights or path != _WEIGHTS}
+    identifiers = {path: str(uuid.uuid5(uuid.NAMESPACE_URL, path)).upper() for path in items}
     table = {
         "fileFormatVersion": "1.0.0",
         "itemInfoEntries": {
             identifiers[path]: {"author": AUTHOR, "description": description, "name": name, "path": path}
-            for path, (name, description) in _ITEMS.items()
+            for path, (name, description) in items.items()
         },
-        "rootModelIdentifier": identifiers[f"{AUTHOR}/model.mlmodel"],
+        "rootModelIdentifier": identifiers[ROOT_MODEL],
     }
     return (json.dumps(table, indent=4, sort_keys=True) + "\n").encode()

@@ -9,12 +9,9 @@ from google.protobuf.message import DecodeError
 
 from htdemucs_coreml.files import sha256_file
 from htdemucs_coreml.package.digests import model_sha256, tree_sha256
-from htdemucs_coreml.package.files import read_package_files
+from htdemucs_coreml.package.files import read_package_files, require_sizes
 from htdemucs_coreml.package.layout import MANIFEST, MODEL, WEIGHT_BIN, manifest
 from htdemucs_coreml.package.metadata import PackageError, PackageMetadata
-
-MAX_MODEL_BYTES = 256 << 20
-MAX_WEIGHT_BYTES = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -57,14 +54,14 @@ def read_package(path: Path) -> Package:
         file that the metadata names.
     """
     files = read_package_files(path)
+    size = require_sizes(path, files)
     try:
-        size = _require_sizes(path, files)
         _require_manifest(path, files[MANIFEST])
         serialised = files[MODEL].read_bytes()
         digests = {relative: sha256_file(file) for relative, file in files.items()}
     except OSError as error:
         raise PackageError(f"{path} cannot be read: {error.strerror}") from error
-    model = _parsed(path, serialised)
+    model = parse_model(path, serialised)
     try:
         metadata = PackageMetadata.from_strings(dict(model.description.metadata.userDefined))
     except PackageError as error:
@@ -82,14 +79,6 @@ def read_package(path: Path) -> Package:
     return Package(path, metadata, model, digests, size)
 
 
-def _require_sizes(path: Path, files: Mapping[PurePosixPath, Path]) -> int:
-    sizes = {relative: file.stat().st_size for relative, file in files.items()}
-    for relative, limit in ((MODEL, MAX_MODEL_BYTES), (WEIGHT_BIN, MAX_WEIGHT_BYTES)):
-        if sizes[relative] > limit:
-            raise PackageError(f"{path} has a {relative} of {sizes[relative]} bytes; more than {limit} are refused")
-    return sum(sizes.values())
-
-
 def _require_manifest(path: Path, file: Path) -> None:
     expected = manifest()
     with file.open("rb") as stream:
@@ -97,7 +86,14 @@ def _require_manifest(path: Path, file: Path) -> None:
             raise PackageError(f"{path} has another {MANIFEST} than packages of this project; make or get it again")
 
 
-def _parsed(path: Path, serialised: bytes) -> Model_pb2.Model:
+def parse_model(path: Path, serialised: bytes) -> Model_pb2.Model:
+    """Parse the ``model.mlmodel`` of the package at `path`.
+
+    Raises
+    ------
+    PackageError
+        If it is damaged or holds no ML program.
+    """
     try:
         model = Model_pb2.Model.FromString(serialised)
     except DecodeError as error:
