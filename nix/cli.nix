@@ -3,6 +3,7 @@
   lib,
   runCommand,
   writeShellApplication,
+  cacert,
   pythonEnvironment,
   python,
   sources,
@@ -20,6 +21,8 @@ let
     name = "htdemucs-coreml";
     text = ''
       export HTDEMUCS_COREML_PACKAGES="''${HTDEMUCS_COREML_PACKAGES:-${embeddedPackages}}"
+      # For `fetch`: not every Python here knows where the system keeps its certificates.
+      export SSL_CERT_FILE="''${SSL_CERT_FILE:-''${NIX_SSL_CERT_FILE:-${cacert}/etc/ssl/certs/ca-bundle.crt}}"
       exec ${environment}/bin/python -I -m htdemucs_coreml "$@"
     '';
     passthru = {

@@ -71,10 +71,10 @@ def find_package(model: str | None, segment: Segment | None) -> Path:
     folder = os.environ.get(PACKAGES_VARIABLE)
     if folder is not None and (Path(folder) / file).is_dir():
         return (Path(folder) / file).resolve()
-    weights = f"--weights {entry.weights[0].file} " if entry.weights else ""
+    fetch = f"fetch its weights with `htdemucs-coreml fetch {entry.name}`, " if entry.weights else ""
     raise BackendError(
-        f"no package of {entry.name} is at hand: make one with `htdemucs-coreml convert --model {entry.name} "
-        f"{weights}--variant {variant} -o {file}` and give it with --package {file}"
+        f"no package of {entry.name} is at hand: {fetch}make one with `htdemucs-coreml convert --model {entry.name} "
+        f"--variant {variant} -o {file}` and give it with --package {file}"
     )
 
 
