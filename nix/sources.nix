@@ -34,6 +34,7 @@ in
       "cli/convert.py"
       "cli/lock.py"
       "cli/paths.py"
+      "cli/sha256_option.py"
       "cli/terminal_text.py"
       "cli/termination.py"
       "convert"

@@ -138,6 +138,18 @@ def test_fractions_are_read_as_every_python_writes_them(monkeypatch: pytest.Monk
         assert parsed(content).named == {"segment": value}
 
 
+plain_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(max_size=5),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(max_size=3), values, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(st.dictionaries(st.text(max_size=5), plain_values, max_size=4))
+def test_arguments_are_read_as_torch_reads_them(arguments: dict[str, object]) -> None:
+    assert parsed(saved(small_package(kwargs=arguments))).named == arguments
+
+
 def test_states_may_be_ordered_transposed_and_shared() -> None:
     values = torch.arange(24.0).reshape(2, 3, 4)
     tensors = OrderedDict(a=values, b=values.permute(2, 0, 1), c=values[1, :, ::2], d=values[:, :1])

@@ -16,6 +16,7 @@ from htdemucs_coreml.errors import HTDemucsCoreMLError
 
 _COMMANDS = {
     "separate": "Separate songs into stems.",
+    "fetch": "Get a model's published weights.",
     "convert": "Convert a model to a Core ML package.",
     "canonicalise": "Write any package as bytes that depend on its program alone.",
     "verify": "Compare a package's bytes with PyTorch.",

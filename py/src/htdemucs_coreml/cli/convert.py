@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from htdemucs_coreml.cli.paths import GivenPath
+from htdemucs_coreml.cli.sha256_option import sha256_option
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.convert.variants import find_variant, variants
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL, find_model, registry
@@ -16,7 +17,8 @@ _EXAMPLES = """
 \b
 Examples:
   htdemucs-coreml convert --model fixture -o fixture.mlpackage
-  htdemucs-coreml convert --model htdemucs_6s --weights 5c90dfd2.safetensors -o htdemucs_6s.mlpackage
+  htdemucs-coreml convert --model htdemucs_6s -o htdemucs_6s.mlpackage        # after `fetch htdemucs_6s`
+  htdemucs-coreml convert --model htdemucs_6s --weights own.th --sha256 HEX -o own.mlpackage
 """
 
 
@@ -26,13 +28,16 @@ Examples:
     default=EMBEDDED_MODEL,
     show_default=True,
     type=click.Choice(list(registry())),
-    help="What to convert. `fixture` needs no file, but does not separate; `htdemucs_6s` needs --weights.",
+    help="What to convert. `fixture` needs no file, but does not separate; others need their weights, from `fetch` or "
+    "--weights.",
 )
 @click.option(
     "--weights",
     type=GivenPath(),
-    help="The model's safetensors file. It is checked against the registry's sha256; no code from it is run.",
+    help="The model's safetensors or .th file. It is checked against the registry's sha256; no code from it is run.  "
+    "[default: the file that was fetched]",
 )
+@sha256_option
 @click.option(
     "--variant",
     default="float32",
@@ -47,7 +52,7 @@ Examples:
     type=click.Path(path_type=Path),
     help="The .mlpackage to write or replace.",
 )
-def command(model: str, weights: Path | None, variant: str, output: Path) -> None:
+def command(model: str, weights: Path | None, sha256: str | None, variant: str, output: Path) -> None:
     """Convert a model to a Core ML package.
 
     The bytes depend on the weights, the variant and the locked dependencies, and on nothing else: the printed sha256
@@ -56,7 +61,7 @@ def command(model: str, weights: Path | None, variant: str, output: Path) -> Non
     if output.suffix != ".mlpackage":
         raise click.BadParameter(f"{output} has to end in .mlpackage", param_hint="--output")
     require_target(output)
-    checkpoint = load_weights(find_model(model), weights)
+    checkpoint = load_weights(find_model(model), weights, sha256)
     convert_checkpoint(checkpoint, find_variant(variant), output)
     package = read_package(output)
     click.echo(f"{output}  {package.bytes / 1e6:.1f} MB  sha256 {package.digest}")

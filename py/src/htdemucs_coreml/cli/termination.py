@@ -20,6 +20,8 @@ class Terminated(BaseException):
 
     def __init__(self, number: int) -> None:
         super().__init__(f"ended by {signal.Signals(number).name}")
+        # What became of partial outputs; whoever keeps some says so here.
+        self.aftermath = "nothing partial was left behind"
         self.exit_code = 128 + number
 
 
@@ -54,5 +56,5 @@ def exit_code_of(work: Callable[[], int]) -> int:
             return work()
     except Terminated as termination:
         if sys.stderr is not None:
-            sys.stderr.write(f"error: {termination}; nothing partial was left behind\n")
+            sys.stderr.write(f"error: {termination}; {termination.aftermath}\n")
         return termination.exit_code
