@@ -14,7 +14,7 @@ from htdemucs_coreml.models.architecture import build_network
 from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from htdemucs_coreml.weights.source import load_weights
-from small_model import SHORT_VARIANT, SMALL_ENTRY
+from small_model import SHORT_VARIANT, SMALL_ENTRY, SMALL_FOUR_STEM_ENTRY
 
 
 @pytest.fixture(scope="session")
@@ -35,6 +35,14 @@ def small_package(small_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPat
     """A float32 package of the small model with the short segment; tests must not change it."""
     path = tmp_path_factory.mktemp("packages") / "small.mlpackage"
     convert_checkpoint(small_checkpoint, SHORT_VARIANT, path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_four_stem_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A float32 package of the small model with four stems and the short segment; tests must not change it."""
+    path = tmp_path_factory.mktemp("packages") / "small_four_stems.mlpackage"
+    convert_checkpoint(load_weights(SMALL_FOUR_STEM_ENTRY, None), SHORT_VARIANT, path)
     return path
 
 

@@ -1,5 +1,6 @@
 """A small model of the same architecture, and a segment that is as short as every operation allows."""
 
+from dataclasses import replace
 from fractions import Fraction
 from types import MappingProxyType
 
@@ -17,6 +18,13 @@ SMALL_ENTRY = ModelEntry(
         {"dconv_mode": 3, "segment": Fraction(39, 5), "channels": 8, "t_layers": 3, "t_hidden_scale": 2.0}
     ),
     licence="MIT",
+)
+
+SMALL_FOUR_STEM_ENTRY = replace(
+    SMALL_ENTRY,
+    summary="The architecture of htdemucs with 8 channels, 24 in the transformer, and 3 transformer layers",
+    sources=("drums", "bass", "other", "vocals"),
+    architecture=MappingProxyType({**SMALL_ENTRY.architecture, "bottom_channels": 24}),
 )
 
 SHORT_VARIANT = Variant(name="float32", segment_samples=SHORT_SEGMENT_SAMPLES, precision="float32")

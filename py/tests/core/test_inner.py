@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -16,7 +18,7 @@ from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.signals import synthetic_song
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from htdemucs_coreml.weights.source import load_weights
-from small_model import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY
+from small_model import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY, SMALL_FOUR_STEM_ENTRY
 
 
 def joined(network: HTDemucs, core: nn.Module, mix: torch.Tensor) -> torch.Tensor:
@@ -47,6 +49,26 @@ def test_joined_with_upstreams_stft_it_is_bit_identical_to_upstream(fixture_netw
 def test_it_is_bit_identical_at_every_length(small_checkpoint: Checkpoint, samples: int, seed: int) -> None:
     network = build_network(SMALL_ENTRY, small_checkpoint.tensors)
     mix = torch.randn(1, 2, samples, generator=torch.Generator().manual_seed(seed)) * 0.1
+    with torch.inference_mode():
+        assert torch.equal(joined(network, extract_inner_model(network, samples), mix), network(mix))
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    samples=st.integers(SHORT_SEGMENT_SAMPLES, 4 * SHORT_SEGMENT_SAMPLES),
+    bottom_channels=st.sampled_from([8, 16, 64, 96]),
+    sources=st.integers(1, 4),
+    seed=st.integers(0, 99),
+)
+def test_it_is_bit_identical_with_channels_of_the_transformers_own(
+    samples: int, bottom_channels: int, sources: int, seed: int
+) -> None:
+    architecture = {**SMALL_FOUR_STEM_ENTRY.architecture, "bottom_channels": bottom_channels, "t_layers": 2}
+    entry = replace(SMALL_FOUR_STEM_ENTRY, sources=SMALL_FOUR_STEM_ENTRY.sources[:sources], architecture=architecture)
+    torch.manual_seed(seed)
+    network = HTDemucs(**network_arguments(entry)).eval()
+    network.use_train_segment = False
+    mix = torch.randn(1, 2, samples) * 0.1
     with torch.inference_mode():
         assert torch.equal(joined(network, extract_inner_model(network, samples), mix), network(mix))
 
@@ -105,6 +127,16 @@ def test_every_block_has_a_name_of_its_own(small_network: HTDemucs) -> None:
         assert expected | {f"{branch}_transformer_{index}" for index in range(3)} <= names
 
 
+def test_the_convolutions_around_the_transformer_have_names_of_their_own_where_there_are_any(
+    small_network: HTDemucs,
+) -> None:
+    expected = {f"{branch}_channel_{kind}" for branch in ("frequency", "time") for kind in ("upsampler", "downsampler")}
+    with_them = HTDemucs(**network_arguments(SMALL_FOUR_STEM_ENTRY))
+    assert expected <= {name for name, _ in extract_inner_model(with_them, SHORT_SEGMENT_SAMPLES).named_children()}
+    without = extract_inner_model(small_network, SHORT_SEGMENT_SAMPLES)
+    assert not any("channel_" in name for name, _ in without.named_children())
+
+
 @pytest.mark.parametrize(
     ("option", "value"),
     [
@@ -112,7 +144,6 @@ def test_every_block_has_a_name_of_its_own(small_network: HTDemucs) -> None:
         ("audio_channels", 1),
         ("nfft", 2048),
         ("samplerate", 48_000),
-        ("bottom_channels", 16),
         ("freq_emb", 0),
         ("t_emb", "scaled"),
         ("t_weight_pos_embed", 0.5),

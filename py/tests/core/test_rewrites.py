@@ -18,7 +18,8 @@ from htdemucs_coreml.models.architecture import build_network
 from htdemucs_coreml.signals import synthetic_song
 from htdemucs_coreml.spectrogram import spectrogram
 from htdemucs_coreml.weights.checkpoint import Checkpoint
-from small_model import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY
+from htdemucs_coreml.weights.source import load_weights
+from small_model import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY, SMALL_FOUR_STEM_ENTRY
 
 FLOAT32_FLOOR_DB = 110
 FLOAT64_FLOOR_DB = 250
@@ -60,6 +61,12 @@ def test_each_rewrite_is_the_same_function_up_to_rounding(small_checkpoint: Chec
 
 
 def test_all_rewrites_together_keep_the_outputs(core: InnerHTDemucs) -> None:
+    assert worst_snr_db(run(rewritten(core)), run(core)) >= FLOAT32_FLOOR_DB
+
+
+def test_they_keep_the_outputs_where_the_transformer_has_channels_of_its_own() -> None:
+    network = build_network(SMALL_FOUR_STEM_ENTRY, load_weights(SMALL_FOUR_STEM_ENTRY, None).tensors)
+    core = extract_inner_model(network, SHORT_SEGMENT_SAMPLES)
     assert worst_snr_db(run(rewritten(core)), run(core)) >= FLOAT32_FLOOR_DB
 
 

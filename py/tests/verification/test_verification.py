@@ -20,7 +20,7 @@ from htdemucs_coreml.verification import (
 )
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from package_edits import edit_model, first_value_offset
-from small_model import SMALL_ENTRY
+from small_model import SMALL_ENTRY, SMALL_FOUR_STEM_ENTRY
 
 
 @pytest.fixture
@@ -37,6 +37,15 @@ def test_a_sound_package_is_within_tolerance_of_pytorch(small_package: Path) -> 
     assert result.passed
     assert min(result.stem_snr_db.values()) >= 110
     assert result.stem_snr_db.keys() == set(SMALL_ENTRY.sources)
+
+
+def test_a_package_with_channels_of_the_transformers_own_is_within_tolerance_of_pytorch(
+    small_four_stem_package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(verification, "find_model", lambda _name: SMALL_FOUR_STEM_ENTRY)
+    result = verify_package(small_four_stem_package, None)
+    assert result.passed
+    assert tuple(result.stem_snr_db) == SMALL_FOUR_STEM_ENTRY.sources
 
 
 @pytest.mark.usefixtures("small_model")

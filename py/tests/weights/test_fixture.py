@@ -1,14 +1,16 @@
 import numpy as np
 import pytest
 import torch
-from demucs.htdemucs import HTDemucs
 from numpy.typing import NDArray
 from torch import nn
 
-from htdemucs_coreml.models.registry import find_model
+from htdemucs_coreml.models.architecture import build_network
+from htdemucs_coreml.models.registry import ModelEntry, find_model
 from htdemucs_coreml.signals import synthetic_song
 from htdemucs_coreml.weights.checkpoint import canonical_sha256
 from htdemucs_coreml.weights.fixture import fixture_tensors
+from htdemucs_coreml.weights.source import load_weights
+from small_model import SMALL_ENTRY, SMALL_FOUR_STEM_ENTRY
 
 FIXTURE_SHA256 = "f27b0da6fec5880dd73393787a709eacd07fde5835bfe40e6dd1f163f5e9687a"
 
@@ -48,7 +50,9 @@ def test_no_two_tensors_repeat_each_other(tensors: dict[str, NDArray[np.float16]
     assert len(starts) == len(tensors)
 
 
-def test_every_block_answers_music_at_a_healthy_level(small_network: HTDemucs) -> None:
+@pytest.mark.parametrize("entry", [SMALL_ENTRY, SMALL_FOUR_STEM_ENTRY])
+def test_every_block_answers_music_at_a_healthy_level(entry: ModelEntry) -> None:
+    network = build_network(entry, load_weights(entry, None).tensors)
     deviations: dict[str, float] = {}
 
     def record(name: str) -> object:
@@ -59,9 +63,9 @@ def test_every_block_answers_music_at_a_healthy_level(small_network: HTDemucs) -
 
         return hook
 
-    for name, module in small_network.named_modules():
-        if name.count(".") in (1, 2) and not isinstance(module, nn.ModuleList):
+    for name, module in network.named_modules():
+        if (name.count(".") in (1, 2) or name.startswith("channel_")) and not isinstance(module, nn.ModuleList):
             module.register_forward_hook(record(name))
-    small_network(torch.from_numpy(synthetic_song(44100))[None])
+    network(torch.from_numpy(synthetic_song(44100))[None])
     assert len(deviations) > 40
     assert all(0.02 <= deviation <= 50 for deviation in deviations.values()), deviations

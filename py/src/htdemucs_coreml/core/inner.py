@@ -120,6 +120,12 @@ class InnerHTDemucs(nn.Module):
         steps = contract.segment_samples
         for _ in range(self.depth):
             steps = -(-steps // model.stride)
+        self.has_bottom_channels = bool(model.bottom_channels)
+        if self.has_bottom_channels:
+            self.frequency_channel_upsampler = model.channel_upsampler
+            self.time_channel_upsampler = model.channel_upsampler_t
+            self.frequency_channel_downsampler = model.channel_downsampler
+            self.time_channel_downsampler = model.channel_downsampler_t
         self.frequency_norm = transformer.norm_in
         self.frequency_position = FrequencyPosition(channels, bins, contract.frames, transformer.max_period)
         self.time_norm = transformer.norm_in_t
@@ -182,7 +188,13 @@ class InnerHTDemucs(nn.Module):
             if index == 0:
                 x = self.frequency_embedding(x)
             skips.append(x)
+        if self.has_bottom_channels:
+            x = _over_positions(self.frequency_channel_upsampler, x)
+            xt = self.time_channel_upsampler(xt)
         x, xt = self._transform(x, xt)
+        if self.has_bottom_channels:
+            x = _over_positions(self.frequency_channel_downsampler, x)
+            xt = self.time_channel_downsampler(xt)
         for index in range(self.depth):
             x, _ = self._block("frequency_decoder", index)(x, skips.pop(), frames)
             xt, _ = self._block("time_decoder", index)(xt, time_skips.pop(), time_lengths.pop())
@@ -202,6 +214,13 @@ class InnerHTDemucs(nn.Module):
             else:
                 x, xt = frequency_layer(x), time_layer(xt)
         return x.reshape(1, frames, bins, channels).permute(0, 3, 2, 1), xt.permute(0, 2, 1)
+
+
+def _over_positions(convolution: nn.Module, x: Tensor) -> Tensor:
+    """Apply a one-dimensional convolution of width 1 to `x` [1, channels, bins, frames] as if it had one axis."""
+    _, _, bins, frames = x.shape
+    convolved: Tensor = convolution(x.flatten(2))
+    return convolved.unflatten(2, (bins, frames))
 
 
 def extract_inner_model(model: nn.Module, segment_samples: int) -> InnerHTDemucs:
@@ -229,7 +248,6 @@ def extract_inner_model(model: nn.Module, segment_samples: int) -> InnerHTDemucs
         "audio_channels": (model.audio_channels, AUDIO_CHANNELS),
         "nfft": (model.nfft, N_FFT),
         "samplerate": (model.samplerate, SAMPLE_RATE_HZ),
-        "bottom_channels": (model.bottom_channels, 0),
         "wiener_iters": (model.wiener_iters, 0),
         "freq_emb": (model.freq_emb is not None, True),
         "number of time layers": (len(model.tencoder), model.depth),

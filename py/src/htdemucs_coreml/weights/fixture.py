@@ -77,6 +77,7 @@ _RULES: tuple[Rule, ...] = (
     Rule(r"t?decoder\.3\.conv_tr\.weight", Fraction(1, 2), by_fan_in=True),
     Rule(r"t?decoder.*\.conv_tr\.weight", Fraction(5, 4), by_fan_in=True),
     Rule(r"crosstransformer\..*weight", Fraction(1), by_fan_in=True),
+    Rule(r"channel_\w*sampler\w*\.weight", Fraction(1), by_fan_in=True),
 )
 
 
