@@ -93,6 +93,8 @@ def test_the_digest_depends_on_names_shapes_and_values(change: dict[str, Any]) -
         ("gives no arguments", set_metadata("kwargs", "[]")),
         ("gives no arguments", set_metadata("args", "[1, 2]")),
         ("its channels is 48, not 8", set_argument("channels", 48)),
+        ("its multi_freqs is", set_argument("multi_freqs", [0.5])),
+        ("its t_sparse_self_attn is True", set_argument("t_sparse_self_attn", True)),
         ("its sources is", set_argument("sources", ["drums", "bass", "vocals", "other", "guitar", "piano"])),
         ("no argument `sources`", set_metadata("kwargs", "{}")),
         ("lacks encoder.0.conv.bias", lambda tensors, _: tensors.pop("encoder.0.conv.bias")),
@@ -107,7 +109,17 @@ def test_a_file_that_does_not_fit_is_refused_with_the_reason(weights_file: Path,
         load_checkpoint(rewritten(weights_file, change), SMALL_ENTRY)
 
 
-@pytest.mark.parametrize(("name", "value"), [("t_dropout", 0.02), ("rescale", 0.5), ("an_argument_of_old_versions", 1)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        # As the published files have them; demucs 4.1.0's defaults are 0, None and 500.
+        ("t_dropout", 0.02),
+        ("multi_freqs", []),
+        ("t_sparse_attn_window", 400),
+        ("rescale", 0.5),
+        ("an_argument_of_old_versions", 1),
+    ],
+)
 def test_arguments_that_do_not_change_the_computation_may_differ(weights_file: Path, name: str, value: object) -> None:
     load_checkpoint(rewritten(weights_file, set_argument(name, value)), SMALL_ENTRY)
 

@@ -19,6 +19,26 @@ from htdemucs_coreml.weights.model_file import ModelFile, parse_model_file
 _TRAINING_ARGUMENTS = frozenset(
     {"dconv_init", "emb_smooth", "rescale", "t_dropout", "t_lr", "t_weight_decay", "use_train_segment"}
 )
+# Arguments that mean something only with options that no model of the registry uses: sparse attention, other positional
+# embeddings, several bands of frequencies, Wiener filters. What switches those on is compared; the published files hold
+# the values of upstream's training configuration here.
+_SWITCHED_OFF_ARGUMENTS = frozenset(
+    {
+        "multi_freqs_depth",
+        "t_auto_sparsity",
+        "t_cape_augment",
+        "t_cape_glob_loc_scale",
+        "t_cape_mean_normalize",
+        "t_global_window",
+        "t_mask_random_seed",
+        "t_mask_type",
+        "t_max_positions",
+        "t_sparse_attn_window",
+        "t_sparsity",
+        "wiener_residual",
+    }
+)
+_IGNORED_ARGUMENTS = _TRAINING_ARGUMENTS | _SWITCHED_OFF_ARGUMENTS
 _ABBREVIATED = reprlib.Repr()
 _ABBREVIATED.maxlist = 12
 
@@ -130,7 +150,9 @@ def _require_architecture(path: Path, arguments: Mapping[str, object], entry: Mo
         raise WeightsError(f"{path} does not say which stems it separates; it has no argument `sources`")
     for name, value in arguments.items():
         # Arguments that demucs 4.1.0 no longer knows are ignored, as upstream's reader ignores them.
-        if name in expected and name not in _TRAINING_ARGUMENTS and value != expected[name]:
+        # An empty list of bands is no list.
+        value = None if name == "multi_freqs" and value == [] else value
+        if name in expected and name not in _IGNORED_ARGUMENTS and value != expected[name]:
             raise WeightsError(
                 f"{path} holds another model than {entry.name}: its {name} is {_ABBREVIATED.repr(value)}, "
                 f"not {expected[name]!r}"
