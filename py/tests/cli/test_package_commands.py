@@ -139,6 +139,14 @@ def test_convert_asks_for_published_weights_and_writes_nothing(tmp_path: Path) -
     assert not list(tmp_path.iterdir())
 
 
+def test_convert_makes_no_package_of_a_bag_and_names_its_members(tmp_path: Path) -> None:
+    result = run(convert, "--model", "htdemucs_ft", "-o", tmp_path / "x.mlpackage")
+    assert result.exit_code == 2
+    message = " ".join(result.output.split())
+    assert "is a bag of models: convert each of htdemucs_ft_drums, htdemucs_ft_bass, htdemucs_ft_other" in message
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize("option", [("--model", "htdemucs_7s"), ("--variant", "float64")])
 def test_convert_names_what_can_be_chosen(tmp_path: Path, option: tuple[str, str]) -> None:
     result = run(convert, *option, "-o", tmp_path / "x.mlpackage")

@@ -8,7 +8,7 @@ from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.sha256_option import sha256_option
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.convert.variants import find_variant, variants
-from htdemucs_coreml.models.registry import EMBEDDED_MODEL, find_model, registry
+from htdemucs_coreml.models.registry import EMBEDDED_MODEL, bags, find_model, registry
 from htdemucs_coreml.package.canonical import require_target
 from htdemucs_coreml.package.reader import read_package
 from htdemucs_coreml.weights.source import load_weights
@@ -27,9 +27,9 @@ Examples:
     "--model",
     default=EMBEDDED_MODEL,
     show_default=True,
-    type=click.Choice(list(registry())),
+    type=click.Choice([*registry(), *bags()]),
     help="What to convert. `fixture` needs no file, but does not separate; others need their weights, from `fetch` or "
-    "--weights.",
+    "--weights. A bag of models (`htdemucs_ft`) has a package for each member.",
 )
 @click.option(
     "--weights",
@@ -60,6 +60,9 @@ def command(model: str, weights: Path | None, sha256: str | None, variant: str, 
     """
     if output.suffix != ".mlpackage":
         raise click.BadParameter(f"{output} has to end in .mlpackage", param_hint="--output")
+    if model in bags():
+        members = ", ".join(bags()[model].members)
+        raise click.BadParameter(f"{model} is a bag of models: convert each of {members}", param_hint="--model")
     require_target(output)
     checkpoint = load_weights(find_model(model), weights, sha256)
     convert_checkpoint(checkpoint, find_variant(variant), output)

@@ -1,4 +1,4 @@
-"""The registry of models: data in ``registry.toml`` beside this file, read once and checked."""
+"""The registry of models and bags of models: data in ``registry.toml`` beside this file, read once and checked."""
 
 import functools
 import tomllib
@@ -16,7 +16,7 @@ EMBEDDED_MODEL = "fixture"
 
 
 class UnknownModelError(HTDemucsCoreMLError):
-    """A name is not in the registry."""
+    """A name is not that of a model of the registry."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,38 @@ class ModelEntry:
     weights_sha256: str | None = None
 
 
+@dataclass(frozen=True)
+class BagEntry:
+    """Models of the registry that are run together.
+
+    Attributes
+    ----------
+    name : str
+        The registry's key.
+    summary : str
+        What the bag is, in a line.
+    members : tuple of str
+        Names of its models.
+    matrix : tuple of tuple of float
+        How much each member (row) counts in each stem (column), relative to the others; not negative.
+    """
+
+    name: str
+    summary: str
+    members: tuple[str, ...]
+    matrix: tuple[tuple[float, ...], ...]
+
+
 @functools.cache
 def registry() -> Mapping[str, ModelEntry]:
     """Every model by its name."""
-    table = tomllib.loads(resources.files(__package__).joinpath("registry.toml").read_text(encoding="utf-8"))
-    return MappingProxyType({name: _entry(name, fields) for name, fields in table.items()})
+    return MappingProxyType({name: _entry(name, fields) for name, fields in _tables().items() if "bag" not in fields})
+
+
+@functools.cache
+def bags() -> Mapping[str, BagEntry]:
+    """Every bag by its name."""
+    return MappingProxyType({name: _bag(name, fields) for name, fields in _tables().items() if "bag" in fields})
 
 
 def find_model(name: str) -> ModelEntry:
@@ -93,12 +120,29 @@ def find_model(name: str) -> ModelEntry:
     Raises
     ------
     UnknownModelError
-        If the registry has no such model; the message lists those that it has.
+        If the registry has no such model; the message lists those that it has, or a bag's members.
     """
+    if name in bags():
+        raise UnknownModelError(
+            f"{name} is a bag of models: choose one of its members {', '.join(bags()[name].members)}"
+        )
     entry = registry().get(name)
     if entry is None:
         raise UnknownModelError(f"there is no model {name!r}; choose one of {', '.join(registry())}")
     return entry
+
+
+def _tables() -> dict[str, dict[str, Any]]:
+    return tomllib.loads(resources.files(__package__).joinpath("registry.toml").read_text(encoding="utf-8"))
+
+
+def _bag(name: str, fields: Mapping[str, Any]) -> BagEntry:
+    return BagEntry(
+        name=name,
+        summary=fields["summary"],
+        members=tuple(fields["bag"]),
+        matrix=tuple(tuple(float(weight) for weight in row) for row in fields["matrix"]),
+    )
 
 
 def _entry(name: str, fields: Mapping[str, Any]) -> ModelEntry:
