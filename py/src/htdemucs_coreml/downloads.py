@@ -202,7 +202,7 @@ def _size(stream: io.FileIO) -> int:
 def _receive(wanted: Download, stream: io.FileIO, progress: DownloadProgress) -> None:
     """Receive what is missing, in as many attempts as it takes while each brings something."""
     pauses = iter(RETRY_SECONDS)
-    while not _is_long_enough(wanted, stream):
+    while _size(stream) != wanted.bytes:
         before = _size(stream)
         try:
             _attempt(wanted, stream, progress)
@@ -218,13 +218,6 @@ def _receive(wanted: Download, stream: io.FileIO, progress: DownloadProgress) ->
                     "run the command again, it goes on from there"
                 ) from interruption
             time.sleep(pause)
-
-
-def _is_long_enough(wanted: Download, stream: io.FileIO) -> bool:
-    """Whether a partial file needs no request; one that is too long is begun anew."""
-    if _size(stream) > wanted.limit:
-        stream.truncate(0)
-    return _size(stream) == wanted.bytes
 
 
 def _attempt(wanted: Download, stream: io.FileIO, progress: DownloadProgress) -> None:

@@ -1,11 +1,14 @@
 """Downloads: whatever a server does, the target is the expected file or is not there."""
 
 import hashlib
+import io
 import os
 import stat
 import threading
+import urllib.request
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from http.client import HTTPMessage
 from pathlib import Path
 
 import pytest
@@ -89,8 +92,10 @@ def test_a_file_is_downloaded_whole_with_ordinary_permissions(server: FileServer
 def test_what_is_there_and_right_is_not_downloaded(server: FileServer, target: Path) -> None:
     target.parent.mkdir()
     target.write_bytes(CONTENT)
+    before = target.parent.stat().st_mtime_ns
     assert not get(server, target)
     assert not server.requests
+    assert target.parent.stat().st_mtime_ns == before, "a folder that may not be written to would have failed"
 
 
 @pytest.mark.parametrize("damaged", [b"", CONTENT[:-1], CONTENT[:-1] + b"x", CONTENT + b"x"])
@@ -268,6 +273,20 @@ def test_redirections_are_followed_with_the_part_that_is_asked_for(server: FileS
     get(server, target)
     assert server.ranges == ["bytes=10-", "bytes=10-"]
     assert target.read_bytes() == CONTENT
+
+
+def test_there_are_as_many_attempts_as_it_takes_while_each_brings_something(server: FileServer, target: Path) -> None:
+    server.answers = [answer for _ in range(5) for answer in (dropping(1000), hanging_up, failing(503))]
+    get(server, target)
+    assert len(server.requests) == 16
+    assert target.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1/f", "http://example.org/f", "ftp://example.org/f"])
+def test_https_is_not_left_for_anything_less(url: str) -> None:
+    request = urllib.request.Request("https://example.org/f")
+    with pytest.raises(DownloadError, match="which is not https"):
+        downloads._SafeRedirects().redirect_request(request, io.BytesIO(), 302, "Found", HTTPMessage(), url)
 
 
 def test_redirections_without_end_are_told(server: FileServer, target: Path) -> None:

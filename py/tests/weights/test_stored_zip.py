@@ -14,7 +14,9 @@ from htdemucs_coreml.weights.content import FormError
 from htdemucs_coreml.weights.stored_zip import MAX_ENTRIES, stored_entries
 from legacy_weights import archive_of, records_of
 
-names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
+names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20).filter(
+    lambda name: not name.endswith("/")
+)
 
 
 @given(st.dictionaries(names, st.binary(max_size=50), min_size=1, max_size=5))
@@ -80,6 +82,8 @@ def same_offset(content: bytes) -> bytes:
         ("compressed or encrypted", patched(DIRECTORY, 10, "<H", 8)),
         ("compressed or encrypted", patched(DIRECTORY, 8, "<H", 1)),
         ("compressed or encrypted", patched(DIRECTORY, 20, "<I", 4)),
+        ("is a folder", patched(DIRECTORY, 38, "<B", 0x10)),
+        ("is a folder", lambda content: content.replace(b"a/two", b"a/tw/")),
         ("overlap or lie outside", patched(DIRECTORY, 42, "<I", 0xFFFFFFF0)),
         ("overlap or lie outside", same_offset),
         ("overlap or lie outside", patched(LOCAL, 28, "<H", 1)),

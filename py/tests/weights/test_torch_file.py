@@ -59,8 +59,9 @@ def loaded_by_torch(content: bytes) -> dict[str, Any]:
 def assert_same_tensors(actual: Mapping[str, NDArray[Any]], expected: Mapping[str, torch.Tensor]) -> None:
     assert list(actual) == list(expected)
     for name, values in expected.items():
-        assert actual[name].dtype == values.numpy().dtype
-        np.testing.assert_array_equal(actual[name], values.numpy())
+        expected_values = values.detach().numpy()
+        assert actual[name].dtype == expected_values.dtype
+        np.testing.assert_array_equal(actual[name], expected_values)
 
 
 @pytest.mark.parametrize("half", [True, False])
@@ -306,6 +307,12 @@ def test_the_handwritten_pickle_is_sound() -> None:
         ("no table of tensors", b"N"),
         ("no table of tensors", b"cdemucs.htdemucs\nHTDemucs\n"),
         ("calls what no model", b"N)R"),
+        ("calls what no model", tensor() + b")R"),
+        ("calls what no model", storage() + b")R"),
+        ("data that is no tensor's", b"(" + tensor() + b"ctorch\nHalfStorage\n" + text("0") + text("cpu") + b"K\x06tQ"),
+        ("data that is no tensor's", tensor() + b"Q"),
+        ("a state to what has none", tensor() + b"}b"),
+        ("key that is a ndarray", b"}" + tensor() + b"Ns"),
         ("calls what no model", b"ctorch\nHalfStorage\n)R"),
         ("calls what no model", b"ccollections\nOrderedDict\n(]tR"),
         ("calls without arguments", b"ccollections\nOrderedDict\n]R"),
@@ -316,6 +323,13 @@ def test_the_handwritten_pickle_is_sound() -> None:
 def test_tensors_that_are_none_are_refused(reason: str, broken: bytes) -> None:
     with pytest.raises(WeightsError, match=reason):
         parsed(with_pickle(package_pickle(state(broken)), {"0": SIX_VALUES}))
+
+
+def test_a_stride_along_one_value_is_not_read() -> None:
+    huge = b"\x8a\x08" + b"\xff" * 7 + b"\x7f"
+    one = tensor(sizes=b"K\x01K\x06\x86", strides=huge + b"K\x01\x86")
+    content = with_pickle(package_pickle(state(one)), {"0": SIX_VALUES})
+    np.testing.assert_array_equal(parsed(content).tensors["0"], np.arange(6).reshape(1, 6))
 
 
 def test_a_storage_has_one_type() -> None:
@@ -399,6 +413,8 @@ def test_departures_of_the_pickle_are_named(reason: str, data: bytes) -> None:
     [
         ("not one that torch.save writes", lambda records: records.pop("archive/data.pkl")),
         ("not one that torch.save writes", lambda records: records.update({"other/data.pkl": b""})),
+        ("does not say which version", lambda records: records.pop("archive/version")),
+        ("does not say which version", lambda records: records.update({"archive/version": b"\xb23\n"})),
         ("not in little-endian order", lambda records: records.update({"archive/byteorder": b"big"})),
         ("the values of storage '0' are missing", lambda records: records.pop("archive/data/0")),
     ],

@@ -24,6 +24,7 @@ _DIRECTORY_END_64 = struct.Struct("<4sQ2H2I4Q4sIQI")
 _SIZES_FOLLOW_FLAG = 0x0008
 _UTF8_FLAG = 0x0800
 _STORED_METHOD = 0
+_FOLDER_ATTRIBUTE = 0x10
 
 
 @dataclass(frozen=True)
@@ -101,12 +102,16 @@ def _directory_entries(content: bytes, directory: range, count: int) -> list[_En
             raise FormError("its archive's directory is cut off")
         fields = _DIRECTORY_HEADER.unpack_from(content, position)
         signature, _, _, flags, method, _, _, crc32, compressed, size, name_bytes, extra, comment, disk = fields[:14]
+        name = content[name_start : name_start + name_bytes]
         position = name_start + name_bytes + extra + comment
         if signature != b"PK\x01\x02" or position > directory.stop or disk:
             raise FormError("its archive's directory is damaged")
         if method != _STORED_METHOD or flags & ~(_SIZES_FOLLOW_FLAG | _UTF8_FLAG) or compressed != size:
             raise FormError("an entry of its archive is compressed or encrypted, which torch.save never does")
-        entries.append(_Entry(content[name_start : name_start + name_bytes], flags, crc32, size, fields[16]))
+        if fields[15] & _FOLDER_ATTRIBUTE or name.endswith(b"/"):
+            # Readers that heed the attribute read nothing of such an entry.
+            raise FormError("an entry of its archive is a folder, which torch.save never writes")
+        entries.append(_Entry(name, flags, crc32, size, fields[16]))
     if position != directory.stop:
         raise FormError("its archive's directory is damaged")
     return entries

@@ -25,6 +25,7 @@ HTDEMUCS = ("demucs.htdemucs", "HTDemucs")
 
 _MAX_ARGUMENT_VALUES = 1000
 _MAX_ARGUMENT_DEPTH = 8
+_VERSION = re.compile(rb"[0-9]{1,4}\n?")
 _FRACTION_TEXT = re.compile(r"(-?[0-9]{1,18})(?:/([0-9]{1,18}))?", re.ASCII)
 
 
@@ -93,6 +94,8 @@ def _package(content: bytes) -> object:
     records = {name.removeprefix(f"{folder}/"): data for name, data in entries.items() if name.startswith(f"{folder}/")}
     if len(records) != len(entries) or "data.pkl" not in records:
         raise FormError("its archive is not one that torch.save writes")
+    if _VERSION.fullmatch(records.get("version", b"")) is None:
+        raise FormError("its archive does not say which version of torch.save's form it has")
     if records.get("byteorder", b"little") != b"little":
         raise FormError("its values are not in little-endian order")
     return run_pickle(bytes(records["data.pkl"]), _Torch(records))
@@ -145,21 +148,20 @@ class _Torch:
             raise FormError(f"it names {module}.{name}, which is no part of a model; nothing of it was run") from None
 
     def constructed(self, callee: object, arguments: tuple[object, ...]) -> object:
-        match callee:
-            case _Name.TENSOR:
-                return _tensor(arguments)
-            case _Name.ORDERED_DICT if arguments == ():
-                return _OrderedDict()
-            case _Name.FRACTION:
-                return _fraction(arguments)
-            case _Name() if callee in _UNREAD:
-                return _Unread()
-            case _:
-                raise FormError("it calls what no model of torch.save calls; nothing of it was run")
+        # Compared by identity: comparing an array would give an array.
+        if callee is _Name.TENSOR:
+            return _tensor(arguments)
+        if callee is _Name.ORDERED_DICT and not arguments:
+            return _OrderedDict()
+        if callee is _Name.FRACTION:
+            return _fraction(arguments)
+        if isinstance(callee, _Name) and callee in _UNREAD:
+            return _Unread()
+        raise FormError("it calls what no model of torch.save calls; nothing of it was run")
 
     def persistent(self, identifier: object) -> object:
         match identifier:
-            case ("storage", _Name() as kind, str(key), str(), int(count)) if kind in _DTYPES:
+            case (str(what), _Name() as kind, str(key), str(), int(count)) if what == "storage" and kind in _DTYPES:
                 return self._storage(_DTYPES[kind], key, count)
             case _:
                 raise FormError("it refers to data that is no tensor's")
@@ -183,9 +185,7 @@ class _Torch:
 def _tensor(arguments: tuple[object, ...]) -> NDArray[Any]:
     """A view of a storage, as ``torch._utils._rebuild_tensor_v2`` makes one."""
     match arguments:
-        case (_Storage() as storage, int(offset), tuple(sizes), tuple(strides), bool(), _OrderedDict() as hooks) if (
-            not hooks
-        ):
+        case (_Storage() as storage, int(offset), tuple(sizes), tuple(strides), bool(), dict() as hooks) if not hooks:
             pass
         case _:
             raise FormError("it holds a tensor that is described in an unknown way")
@@ -197,7 +197,9 @@ def _tensor(arguments: tuple[object, ...]) -> NDArray[Any]:
     if last >= storage.count or math.prod(sizes) > storage.count:
         raise FormError(f"it holds a tensor of shape {sizes} that does not fit its storage of {storage.count} values")
     itemsize = storage.dtype.itemsize
-    return np.ndarray(sizes, storage.dtype, storage.data, offset * itemsize, [stride * itemsize for stride in strides])
+    # A stride along an axis of one value means nothing, and may be any number.
+    steps = [stride * itemsize if size > 1 else 0 for size, stride in zip(sizes, strides, strict=True)]
+    return np.ndarray(sizes, storage.dtype, storage.data, offset * itemsize, steps)
 
 
 def _fraction(arguments: tuple[object, ...]) -> Fraction:
