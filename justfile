@@ -55,8 +55,10 @@ build-swift *arguments:
 
 # Copy the fixture package into a folder, to be changed or dragged into Xcode
 [group('use')]
+[no-cd]
+[no-exit-message]
 export folder:
-    ci/export-package "$(just build mlpackage-fixture | tail -n 1)" "$1"
+    @nix run {{ quietly }} {{ override }} {{ root }} -- export "$1"
 
 # Everything that has to pass: linters, then tests
 [group('check')]

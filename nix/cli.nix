@@ -1,4 +1,4 @@
-# The command-line tool `htdemucs-coreml` with its embedded packages.
+# The command-line tool `htdemucs-coreml` with its embedded packages and the lock.
 {
   lib,
   runCommand,
@@ -8,6 +8,7 @@
   python,
   sources,
   embeddedPackages,
+  lockAndContents,
 }:
 let
   environment = pythonEnvironment {
@@ -21,6 +22,7 @@ let
     name = "htdemucs-coreml";
     text = ''
       export HTDEMUCS_COREML_PACKAGES="''${HTDEMUCS_COREML_PACKAGES:-${embeddedPackages}}"
+      export HTDEMUCS_COREML_LOCK="''${HTDEMUCS_COREML_LOCK:-${lockAndContents}/lock.json}"
       # For `fetch`: not every Python here knows where the system keeps its certificates.
       export SSL_CERT_FILE="''${SSL_CERT_FILE:-''${NIX_SSL_CERT_FILE:-${cacert}/etc/ssl/certs/ca-bundle.crt}}"
       exec ${environment}/bin/python -I -m htdemucs_coreml "$@"
@@ -35,6 +37,10 @@ let
         embedded-package = runCommand "htdemucs-coreml-embedded-package" { nativeBuildInputs = [ cli ]; } ''
           htdemucs-coreml info ${embeddedPackages}/fixture.float32.mlpackage | tee "$out"
           test -s "$out"
+        '';
+        export = runCommand "htdemucs-coreml-export" { nativeBuildInputs = [ cli ]; } ''
+          htdemucs-coreml export "$out"
+          diff --recursive ${embeddedPackages}/fixture.float32.mlpackage "$out"/fixture.float32.mlpackage
         '';
       };
     };

@@ -44,6 +44,7 @@ let
 
     goldens = self.callPackage ./goldens.nix { };
 
+    lockAndContents = self.callPackage ./lock.nix { };
     mlpackage = self.callPackage ./mlpackage.nix { };
     mlpackages =
       let

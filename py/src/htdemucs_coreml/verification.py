@@ -12,7 +12,8 @@ from htdemucs_coreml.backends.pytorch import TorchBackend
 from htdemucs_coreml.core.contract import OUTPUT_NAMES, CoreOutputs
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 from htdemucs_coreml.metrics import snr_db
-from htdemucs_coreml.models.registry import find_model
+from htdemucs_coreml.models.registry import UnknownModelError, find_model
+from htdemucs_coreml.package.lock import LockVerdict, compare_with_lock, read_lock
 from htdemucs_coreml.package.reader import Package, read_package
 from htdemucs_coreml.signals import synthetic_song
 from htdemucs_coreml.spectrogram import spectrogram, waveform_from_spectrogram
@@ -95,6 +96,67 @@ def verify_package(path: Path, weights: Path | None) -> Verification:
         },
         stem_snr_db={source: snr_db(stems[0][index], stems[1][index]) for index, source in enumerate(metadata.sources)},
     )
+
+
+@dataclass(frozen=True)
+class LockComparison:
+    """What a lock says of a package.
+
+    Attributes
+    ----------
+    lock : Path or None
+        The lock, where there is one.
+    name : str
+        The package's name in locks, from its metadata.
+    verdict : LockVerdict or None
+        The comparison with the digests that the lock holds; None where it was not compared.
+    reason : str or None
+        Why it was not.
+    """
+
+    lock: Path | None
+    name: str
+    verdict: LockVerdict | None = None
+    reason: str | None = None
+
+
+def compare_package_with_lock(package: Package, lock: Path | None) -> LockComparison:
+    """Compare a package with its entry in a lock, and its content with the listing in ``contents`` beside the lock.
+
+    Parameters
+    ----------
+    package : Package
+        The package.
+    lock : Path or None
+        The lock, if there is one.
+
+    Raises
+    ------
+    LockError
+        If the lock or the package cannot be read.
+    """
+    name = f"mlpackages.{package.metadata.model}.{package.metadata.variant}"
+    if lock is None:
+        return LockComparison(lock, name, reason="no lock was given")
+    entry = read_lock(lock).get(name)
+    if entry is None:
+        return LockComparison(lock, name, reason=f"{lock} has no entry {name}")
+    if entry.files is None:
+        return LockComparison(lock, name, reason=f"{lock} holds no digest for {name}: {entry.reason}")
+    # The name was found among the lock's, so that it cannot lead out of the folder unless the lock's own do.
+    return LockComparison(lock, name, compare_with_lock(package.path, entry, lock.parent / "contents" / f"{name}.txt"))
+
+
+def missing_weights(package: Package, weights: Path | None) -> str | None:
+    """Why a package cannot be compared with PyTorch for want of weights; None if it can."""
+    if weights is not None:
+        return None
+    name = package.metadata.model
+    try:
+        entry = find_model(name)
+    except UnknownModelError:
+        return f"this version knows no model {name}"
+    return None if entry.weights is None else f"the weights of {name} were not given"
 
 
 def _predicted(backend: CoreBackend, mix: torch.Tensor) -> CoreOutputs:

@@ -15,7 +15,7 @@ from htdemucs_coreml.cli.application import application
 from htdemucs_coreml.mil import MILError
 
 PYTHON_PATH = {"PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-COMMANDS = ["separate", "fetch", "convert", "verify", "inspect", "info"]
+COMMANDS = ["separate", "fetch", "convert", "canonicalise", "verify", "inspect", "info", "export"]
 
 
 def run(*arguments: str) -> object:

@@ -1,11 +1,14 @@
+import json
+import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from htdemucs_coreml.package.files import MAX_BYTES
 from htdemucs_coreml.package.layout import FILES, MANIFEST, MODEL, WEIGHT_BIN
 from htdemucs_coreml.package.metadata import PackageError, PackageMetadata
 from htdemucs_coreml.package.reader import read_package
@@ -35,6 +38,11 @@ def truncate(relative: object) -> Callable[[Path], object]:
     return cut
 
 
+def grow(file: PurePosixPath) -> Callable[[Path], object]:
+    """One byte beyond what is read; the file is sparse and takes no room."""
+    return lambda package: os.truncate(package / file, MAX_BYTES[file] + 1)
+
+
 def link(package: Path) -> None:
     file = package / WEIGHT_BIN
     moved = package.parent / "weight.bin"
@@ -58,6 +66,9 @@ def link(package: Path) -> None:
         ("holds extra.txt, which is no part", lambda package: (package / "extra.txt").touch()),
         ("holds extra, which is no part", lambda package: (package / "extra" / "deep").mkdir(parents=True)),
         ("does not exist", shutil.rmtree),
+        ("Manifest.json of 65537 bytes; more than 65536 are refused", grow(MANIFEST)),
+        ("model.mlmodel of 268435457 bytes; more than 268435456 are refused", grow(MODEL)),
+        ("weight.bin of 4294967297 bytes; more than 4294967296 are refused", grow(WEIGHT_BIN)),
     ],
 )
 def test_damage_is_named_in_one_sentence(package: Path, message: str, damage: Callable[[Path], object]) -> None:
@@ -114,6 +125,8 @@ def test_a_package_that_tells_nothing_of_itself_is_named_so(package: Path) -> No
         ("sources", '["drums\\u001b[2J"]'),
         ("segment_samples", "ten seconds"),
         ("segment_samples", "100"),
+        ("segment_samples", "2646001"),
+        ("sources", json.dumps([f"stem{number}" for number in range(65)])),
         ("n_fft", "2048"),
         ("hop_length", "512"),
         ("sample_rate", "48000"),
@@ -130,6 +143,21 @@ def test_metadata_that_no_host_could_use_is_refused(small_package: Path, key: st
     strings = read_package(small_package).metadata.to_strings()
     with pytest.raises(PackageError):
         PackageMetadata.from_strings({**strings, key: value})
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("segment_samples", "2646000"), ("sources", json.dumps([f"stem{number}" for number in range(64)]))],
+)
+def test_the_largest_metadata_are_read(small_package: Path, key: str, value: str) -> None:
+    strings = read_package(small_package).metadata.to_strings()
+    assert PackageMetadata.from_strings({**strings, key: value}).to_strings()[key] == value
+
+
+def test_a_compiled_model_is_named_so(tmp_path: Path) -> None:
+    (tmp_path / "x.mlmodelc").mkdir()
+    with pytest.raises(PackageError, match="is a compiled model, whose bytes cannot be checked"):
+        read_package(tmp_path / "x.mlmodelc")
 
 
 def test_missing_metadata_is_named(small_package: Path) -> None:

@@ -58,15 +58,21 @@ def load_backend(
 
 
 def find_package(model: str | None, segment: Segment | None) -> Path:
+    """The package of a model with a segment; see `find_package_of_variant`."""
+    return find_package_of_variant(model or EMBEDDED_MODEL, _VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT])
+
+
+def find_package_of_variant(model: str, variant: str) -> Path:
     """The package of a model among those that were built beside this installation.
 
     Raises
     ------
+    UnknownModelError
+        If the registry has no such model.
     BackendError
-        If there is none; the message says how to make one.
+        If there is no such package; the message says how to make one.
     """
-    entry = find_model(model or EMBEDDED_MODEL)
-    variant = _VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT]
+    entry = find_model(model)
     file = f"{entry.name}.{variant}.mlpackage"
     folder = os.environ.get(PACKAGES_VARIABLE)
     if folder is not None and (Path(folder) / file).is_dir():

@@ -19,9 +19,10 @@ _COMMANDS = {
     "fetch": "Get a model's published weights.",
     "convert": "Convert a model to a Core ML package.",
     "canonicalise": "Write any package as bytes that depend on its program alone.",
-    "verify": "Compare a package's bytes with PyTorch.",
+    "verify": "Check a package against the lock and against PyTorch.",
     "inspect": "Say what a package computes and what that costs.",
     "info": "Say what a package is.",
+    "export": "Copy a package into a folder.",
 }
 EXIT_FAILED = 1
 

@@ -9,7 +9,8 @@ from types import MappingProxyType
 from htdemucs_coreml.package.layout import FILES, MANIFEST, MODEL, WEIGHT_BIN
 from htdemucs_coreml.package.metadata import PackageError
 
-MAX_BYTES = MappingProxyType({MANIFEST: 1 << 20, MODEL: 256 << 20, WEIGHT_BIN: 4 << 30})
+MAX_BYTES = MappingProxyType({MANIFEST: 1 << 16, MODEL: 256 << 20, WEIGHT_BIN: 4 << 30})
+"""The largest files that are read; the Swift package has the same limits."""
 
 
 def read_package_files(path: Path) -> dict[PurePosixPath, Path]:
@@ -62,7 +63,10 @@ def require_sizes(path: Path, files: Mapping[PurePosixPath, Path]) -> int:
         raise PackageError(f"{path} cannot be read: {error.strerror}") from error
     for relative, size in sizes.items():
         if size > MAX_BYTES[relative]:
-            raise PackageError(f"{path} has a {relative} of {size} bytes; more than {MAX_BYTES[relative]} are refused")
+            raise PackageError(
+                f"{path} has a {relative} of {size} bytes; more than {MAX_BYTES[relative]} are refused: "
+                "make or get the package again"
+            )
     return sum(sizes.values())
 
 

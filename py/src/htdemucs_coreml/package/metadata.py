@@ -8,6 +8,11 @@ from dataclasses import dataclass
 from htdemucs_coreml.core.contract import HOP_LENGTH, N_FFT, SAMPLE_RATE_HZ, CoreContract
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 
+MAX_SOURCES = 64
+"""Far more than any network separates."""
+MAX_SEGMENT_SAMPLES = 60 * SAMPLE_RATE_HZ
+"""A minute: far more than any network reads, for which its inputs take 106 MB of memory."""
+
 _STEM_NAME = re.compile("[a-z0-9_-]{1,64}")
 _NUMBER = re.compile("[1-9][0-9]{0,8}")
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -84,6 +89,8 @@ class PackageMetadata:
             sources = json.loads(strings["sources"])
             if not isinstance(sources, list) or not sources or len(set(map(str, sources))) != len(sources):
                 raise ValueError("sources is not a list of different names")
+            if len(sources) > MAX_SOURCES:
+                raise ValueError(f"it has {len(sources)} sources; more than {MAX_SOURCES} are refused")
             if not all(isinstance(name, str) and _STEM_NAME.fullmatch(name) for name in sources):
                 raise ValueError(f"sources are {sources}; a stem's name is made of a to z, 0 to 9, - and _")
             metadata = cls(
@@ -107,11 +114,11 @@ class PackageMetadata:
             metadata.sample_rate,
             metadata.n_fft,
             metadata.hop_length,
-        ) != expected or metadata.segment_samples < N_FFT:
+        ) != expected or not N_FFT <= metadata.segment_samples <= MAX_SEGMENT_SAMPLES:
             raise PackageError(
                 f"the package asks for sample rate, STFT window and hop {metadata.sample_rate}, {metadata.n_fft}, "
                 f"{metadata.hop_length} and segments of {metadata.segment_samples} samples; this version computes "
-                f"{expected}"
+                f"{expected} and segments of {N_FFT} to {MAX_SEGMENT_SAMPLES} samples"
             )
         return metadata
 

@@ -53,6 +53,8 @@ def read_package(path: Path) -> Package:
         If its layout, manifest, model or metadata is malformed, or ``model.mlmodel`` or ``weight.bin`` is not the
         file that the metadata names.
     """
+    if path.suffix == ".mlmodelc":
+        raise PackageError(f"{path} is a compiled model, whose bytes cannot be checked; give the .mlpackage itself")
     files = read_package_files(path)
     size = require_sizes(path, files)
     try:
