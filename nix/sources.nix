@@ -35,6 +35,7 @@ in
       "cli/lock.py"
       "cli/paths.py"
       "cli/sha256_option.py"
+      "cli/streams.py"
       "cli/terminal_text.py"
       "cli/termination.py"
       "convert"

@@ -6,15 +6,17 @@ costs little. The core is a fake one with segments of 8192 samples.
 A request is ``{"runs": [run, …]}``; its runs go on at the same time. A run has ``arguments`` of ``separate``, ``gain``
 (what the core's stems are multiples of) and, optionally, at which ``step`` something happens: a ``signal`` to itself or
 a pause of ``seconds``. Steps are the run's operations on files in its output folder, from 0. With ``after`` seconds in
-place of a ``step``, the signal comes from outside. The answer is a list with ``status``, ``steps``, ``output`` and
-``errors`` of each.
+place of a ``step``, the signal comes from outside; ``streams`` are what `set_streams` takes. The answer is a list with
+``status``, ``steps``, ``output`` and ``errors`` of each.
 """
 
 import json
 import os
+import pty
 import signal
 import sys
 import tempfile
+import termios
 import threading
 import time
 from pathlib import Path
@@ -54,9 +56,7 @@ class Steps:
 def child(run: dict[str, Any], report: Path) -> None:
     """Run ``separate`` and end."""
     torch.set_num_threads(1)
-    for name, descriptor in (("output", 1), ("errors", 2)):
-        os.dup2(os.open(report / name, os.O_WRONLY | os.O_CREAT), descriptor)
-    sys.stdout, sys.stderr = (os.fdopen(descriptor, "w") for descriptor in (1, 2))
+    set_streams(run.get("streams", "files"), report)
     core = gains_core({"drums": run["gain"], "bass": -run["gain"]}, SEGMENT_SAMPLES)
     core.identity = f"gain {run['gain']}"
 
@@ -71,8 +71,40 @@ def child(run: dict[str, Any], report: Path) -> None:
         main(["separate", *arguments, "--package", "p"])
     except SystemExit as exited:
         (report / "steps").write_text(str(steps.count))
-        sys.stdout.flush()
+        if sys.stdout is not None and run.get("streams") != "broken":
+            sys.stdout.flush()
+        if run.get("streams") == "terminal":
+            time.sleep(0.1)
         os._exit(int(exited.code or 0))
+
+
+def set_streams(kind: str, report: Path) -> None:
+    """Send output and error to ``files``, or output to a ``broken`` pipe or error to a ``terminal``, or close all."""
+    for name, descriptor in (("output", 1), ("errors", 2)):
+        os.dup2(os.open(report / name, os.O_WRONLY | os.O_CREAT), descriptor)
+    if kind == "broken":
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        os.dup2(write_end, 1)
+    if kind == "terminal":
+        master, slave = pty.openpty()
+        termios.tcsetwinsize(slave, (24, 80))
+        os.dup2(slave, 2)
+        threading.Thread(target=copy, args=(master, report / "errors"), daemon=True).start()
+    sys.stdout, sys.stderr = (os.fdopen(descriptor, "w") for descriptor in (1, 2))
+    if kind == "closed":
+        for descriptor in range(3):
+            os.close(descriptor)
+        # As Python has them where a program is started so.
+        setattr(sys, "stdout", None)  # noqa: B010
+        setattr(sys, "stderr", None)  # noqa: B010
+
+
+def copy(descriptor: int, path: Path) -> None:
+    """Write what comes from a descriptor into a file, piece by piece."""
+    with path.open("ab", buffering=0) as file:
+        while True:
+            file.write(os.read(descriptor, 1024))
 
 
 def start(run: dict[str, Any], report: Path) -> int:

@@ -1,55 +1,23 @@
 """Batches that are killed, interrupted, resumed or run twice at once end with the files of an undisturbed run."""
 
-import json
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
 
 from htdemucs_coreml.pipeline.stem_folder import RECORD_FILE
-
-Tree = dict[str, bytes]
-
-
-class Server:
-    """Runs of ``separate`` in child processes; see ``separation_server.py``."""
-
-    def __init__(self, process: subprocess.Popen[str]) -> None:
-        self._process = process
-
-    def __call__(self, *runs: dict[str, Any]) -> list[dict[str, Any]]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"runs": runs}) + "\n")
-        self._process.stdin.flush()
-        answers: list[dict[str, Any]] = json.loads(self._process.stdout.readline())
-        return answers
+from separations import Server, Tree, run, separation_server, tree
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[Server]:
-    script = Path(__file__).with_name("separation_server.py")
-    environment = {
-        **os.environ,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "OMP_NUM_THREADS": "1",
-    }
-    with subprocess.Popen(
-        [sys.executable, str(script)], env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        yield Server(process)
-        assert process.stdin is not None
-        process.stdin.close()
-        assert process.wait(timeout=60) == 0
+    with separation_server() as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -66,15 +34,6 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def song(music: Path) -> Path:
     return music / "song.wav"
-
-
-def run(music: Path, output: Path, *options: str, gain: float = 0.5, **event: object) -> dict[str, Any]:
-    return {"arguments": [str(music), "-o", str(output), *options], "gain": gain, **event}
-
-
-def tree(folder: Path) -> Tree:
-    """Every file below a folder, hidden ones included."""
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def is_temporary(name: str) -> bool:

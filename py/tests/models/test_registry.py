@@ -104,5 +104,5 @@ def test_the_fixture_has_the_architecture_of_htdemucs_6s() -> None:
 
 
 def test_an_unknown_model_is_an_error_that_lists_the_known_ones() -> None:
-    with pytest.raises(UnknownModelError, match="htdemucs_6s, htdemucs, .*, fixture"):
+    with pytest.raises(UnknownModelError, match=r"htdemucs_6s, htdemucs, .*, fixture"):
         find_model("htdemucs_7s")

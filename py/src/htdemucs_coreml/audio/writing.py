@@ -22,6 +22,8 @@ _CHANNELS = 2
 _CLAMPED_PEAK = 0.99
 _RESCALED_HEADROOM = 1.01
 _SPOOL_BLOCK_FRAMES = 1 << 16
+_SYSTEM_ERROR = 2  # of libsndfile
+_PROBE_BYTES = 1 << 20
 
 WriteBlock = Callable[[Tensor], None]
 """Writes the next frames of a file: float32 ``[2, n]``, finite."""
@@ -218,9 +220,25 @@ def _flac_writer(path: Path, encoding: Encoding, sample_rate_hz: int, tags: Tags
 
             yield write_flac
     except soundfile.LibsndfileError as error:
+        if error.code == _SYSTEM_ERROR:
+            _require_room(path)
         raise AudioError(
             f"{path.name}: a FLAC file of {sample_rate_hz} Hz could not be written: {error.error_string}"
         ) from error
+
+
+def _require_room(path: Path) -> None:
+    """Write on at the end of a file that libsndfile could not write on: the system says why, which libsndfile keeps.
+
+    Raises
+    ------
+    OSError
+        As where the disk is full.
+    """
+    with path.open("ab") as stream:
+        stream.write(bytes(_PROBE_BYTES))
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 def _wav_samples(block: Tensor, encoding: Encoding) -> bytes:

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from htdemucs_coreml.cli.streams import open_missing_streams
 from htdemucs_coreml.cli.termination import exit_code_of
 
 __all__ = ["main"]
@@ -29,4 +30,5 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
         return invoke(application, arguments, prog_name="htdemucs-coreml")
 
+    open_missing_streams()
     sys.exit(exit_code_of(work))
