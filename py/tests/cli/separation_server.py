@@ -75,6 +75,8 @@ def child(run: dict[str, Any], report: Path) -> None:
             sys.stdout.flush()
         if run.get("streams") == "terminal":
             time.sleep(0.1)
+        if run.get("streams") == "closed":
+            (report / "output").write_text(" ".join(map(leads_to, range(3))))
         os._exit(int(exited.code or 0))
 
 
@@ -98,6 +100,14 @@ def set_streams(kind: str, report: Path) -> None:
         # As Python has them where a program is started so.
         setattr(sys, "stdout", None)  # noqa: B010
         setattr(sys, "stderr", None)  # noqa: B010
+
+
+def leads_to(descriptor: int) -> str:
+    """What a standard descriptor is open on."""
+    try:
+        return "nothing" if os.path.samestat(os.fstat(descriptor), os.stat(os.devnull)) else "something"  # noqa: PTH116
+    except OSError:
+        return "closed"
 
 
 def copy(descriptor: int, path: Path) -> None:
@@ -124,6 +134,11 @@ def send_later(process: int, number: int, seconds: float) -> None:
     os.kill(process, number)
 
 
+def printed(path: Path) -> str:
+    """What a run printed, with a terminal's carriage returns; nothing if it was ended before."""
+    return path.read_bytes().decode() if path.exists() else ""
+
+
 def answer(request: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
     """Go through a request's runs."""
     started = []
@@ -147,8 +162,8 @@ def answer(request: dict[str, Any], folder: Path) -> list[dict[str, Any]]:
             {
                 "status": os.waitstatus_to_exitcode(status),
                 "steps": int(steps.read_text()) if steps.exists() else None,
-                "output": (report / "output").read_text() if (report / "output").exists() else "",
-                "errors": (report / "errors").read_text() if (report / "errors").exists() else "",
+                "output": printed(report / "output"),
+                "errors": printed(report / "errors"),
             }
         )
     return answers

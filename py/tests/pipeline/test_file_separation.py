@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from torch import Tensor
 
 from fake_cores import FakeCore, context_dependent_core, gains_core
@@ -98,22 +100,45 @@ def test_a_file_gives_the_same_bytes_again(tmp_path: Path) -> None:
     assert [path.read_bytes() for path in second.stems.values()] == content
 
 
-@pytest.mark.parametrize("rate_hz", [44_100, 96_000])
-def test_two_stems_add_up_to_the_input(tmp_path: Path, rate_hz: int) -> None:
+# Half a unit in the last place of a float32, relative to it, and half the smallest.
+ROUNDING, SMALLEST = 2.0**-24, 2.0**-150
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rate_hz=st.sampled_from([8_000, 22_050, 32_000, 44_100, 48_000, 96_000, 192_000]),
+    channels=st.integers(1, 2),
+    frames=st.integers(1, 30_000),
+    level=st.sampled_from([1e-40, 1e-6, 0.1, 4.0]),
+    gain=st.floats(-3, 3, width=32),
+    seed=st.integers(0, 99),
+    plan=st.sampled_from([DESIGN, demucs_plan(segment_samples=SEGMENT)]),
+)
+def test_the_rest_is_the_input_less_the_stem_rounded_once(
+    tmp_path: Path, rate_hz: int, channels: int, frames: int, level: float, gain: float, seed: int, plan: ChunkPlan
+) -> None:
     # White noise: what lies above the core's Nyquist frequency belongs to the rest.
-    samples = 0.1 * torch.randn(2, rate_hz, generator=torch.Generator().manual_seed(0))
-    result = separated(tmp_path, samples, rate_hz, FileOptions(two_stems="bass"))
-    assert list(result.stems) == ["bass", "no_bass"]
-    parts = [read(path) for path in result.stems.values()]
-    assert (parts[0] + parts[1] - samples).abs().max() <= 1e-7
+    samples = level * torch.randn(channels, frames, generator=torch.Generator().manual_seed(seed))
+    path = write(tmp_path / "song.wav", samples, rate_hz)
+    core = gains_core({"drums": gain, "bass": 1.0}, SEGMENT)
+    result = separate_file(path, tmp_path / "out", core, plan, FileOptions(two_stems="drums"))
+    assert list(result.stems) == ["drums", "no_drums"]
+    stem, rest = (read(file) for file in result.stems.values())
+    mix = samples.expand(2, -1)
+    assert torch.equal(rest, mix - stem)
+    exact_error = (stem.double() + rest.double() - mix.double()).abs()
+    assert bool((exact_error <= ROUNDING * rest.double().abs() + SMALLEST).all())
+
+
+@pytest.mark.parametrize(("encoding", "step"), [(Encoding.INT24, 2**-23), (Encoding.INT16, 2**-15)])
+def test_integer_stems_add_up_to_the_input_to_one_step(tmp_path: Path, encoding: Encoding, step: float) -> None:
+    samples = 0.1 * torch.randn(2, 20_000, generator=torch.Generator().manual_seed(0))
+    options = FileOptions(two_stems="bass", audio_format=AudioFormat(Container.WAV, encoding), clip_mode=ClipMode.NONE)
+    result = separated(tmp_path, samples, 48_000, options)
+    parts = [read(path).double() for path in result.stems.values()]
+    # Half a step from each, and what float32 rounded before.
+    assert (parts[0] + parts[1] - samples).abs().max() <= step + ROUNDING * parts[1].abs().max()
     assert parts[0].abs().max() > 0.1
-
-
-def test_two_stems_of_mono_add_up_to_it_on_both_sides(tmp_path: Path) -> None:
-    samples = song(0.5, 48_000, channels=1)
-    result = separated(tmp_path, samples, 48_000, FileOptions(two_stems="drums"))
-    parts = [read(path) for path in result.stems.values()]
-    assert (parts[0] + parts[1] - samples).abs().max() <= 1e-7
 
 
 def test_chosen_stems_are_written_and_no_others(tmp_path: Path) -> None:
