@@ -25,7 +25,7 @@ def noise(frames: int, channels: int = 2) -> NDArray[np.float32]:
 
 
 def write(path: Path, samples: NDArray[np.float32], subtype: str | None = None, **options: object) -> Path:
-    container = {".rf64": "RF64", ".opus": "OGG"}.get(path.suffix)
+    container = {".rf64": "RF64", ".wavex": "WAVEX", ".opus": "OGG"}.get(path.suffix)
     rate_hz = 48_000 if subtype == "OPUS" else RATE_HZ
     soundfile.write(path, samples, rate_hz, subtype=subtype, format=container, **options)
     return path
@@ -70,6 +70,38 @@ def test_every_frame_that_was_written_is_read(tmp_path: Path, suffix: str, subty
     if (suffix, subtype) in INTEGERS:
         step = {"PCM_U8": 2**-7, "PCM_16": 2**-15, "PCM_24": 2**-23}[subtype]
         assert (read_all(path) - torch.from_numpy(samples.T)).abs().max() <= step
+
+
+CONTAINERS = ["wav", "wavex", "rf64", "w64", "aiff", "caf", "au", "flac"]
+EXACT_SUBTYPES = ["PCM_U8", "PCM_S8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"]
+ALAC_SUBTYPES = ["ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32"]
+
+
+def containers_and_subtypes() -> list[tuple[str, str]]:
+    return [
+        (suffix, subtype)
+        for suffix in CONTAINERS
+        for subtype in EXACT_SUBTYPES + ALAC_SUBTYPES
+        if subtype in soundfile.available_subtypes(suffix)
+    ]
+
+
+@pytest.mark.parametrize(("suffix", "subtype"), containers_and_subtypes())
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(frames=st.integers(1, 9000), channels=st.integers(1, 2), rate_hz=st.sampled_from([8_000, 44_056, 192_000]))
+def test_what_libsndfile_writes_is_read_as_libsndfile_decodes_it(
+    tmp_path: Path, suffix: str, subtype: str, frames: int, channels: int, rate_hz: int
+) -> None:
+    path = tmp_path / f"song.{suffix}"
+    # libsndfile writes AIFF files of an odd number of bytes with a frame too many.
+    frames += frames % 2 if suffix == "aiff" else 0
+    soundfile.write(path, noise(frames, channels), rate_hz, subtype=subtype, format=suffix.upper())
+    audio = AudioFile(path)
+    assert (audio.sample_rate_hz, audio.channels, audio.frames) == (rate_hz, channels, frames)
+    expected, _ = soundfile.read(path, dtype="float32", always_2d=True)
+    assert torch.equal(read_all(path), torch.from_numpy(expected.T))
+    if subtype in ("FLOAT", "DOUBLE"):
+        assert torch.equal(read_all(path), torch.from_numpy(noise(frames, channels).T))
 
 
 @settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
