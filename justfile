@@ -140,6 +140,11 @@ bench *arguments:
     {{ with_packages }} {{ develop }} python py/bench/bench.py "$@"
     {{ develop }} python py/bench/swift_bench.py --tool "$(just build-swift | tail -n 1)" "$@"
 
+# Separate an hour of FLAC beside 3 minutes of it and compare the memory; options go to py/bench/memory_bench.py
+[group('check')]
+bench-memory *arguments:
+    {{ develop }} bash -c 'PYTHONPATH="$PYTHONPATH:py/tests" python py/bench/memory_bench.py "$@"' bench-memory "$@"
+
 # Time the Swift tool under each choice of compute units, into a folder of JSON; options go to `htdemucs bench`
 [group('check')]
 bench-compute-units folder *arguments:

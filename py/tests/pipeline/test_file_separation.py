@@ -73,8 +73,8 @@ def test_stems_have_the_inputs_rate_and_length_and_are_stereo(tmp_path: Path, ra
         assert snr_db(read(path), GAINS[stem] * samples.expand(2, -1)) >= 110
 
 
-@pytest.mark.parametrize("frames", [1, 2, 3, 100])
-@pytest.mark.parametrize("rate_hz", [8_000, 44_100, 96_000])
+@pytest.mark.parametrize("frames", [1, 2, 3, 100, 4095, 4096, 4097])
+@pytest.mark.parametrize("rate_hz", [8_000, 44_056, 44_100, 192_000])
 def test_a_file_of_a_few_frames_is_separated(tmp_path: Path, rate_hz: int, frames: int) -> None:
     result = separated(tmp_path, torch.full((2, frames), 0.5), rate_hz)
     stem = read(result.stems["drums"])
