@@ -1,6 +1,7 @@
 """Files of any rate and number of channels become stems of the same rate and length that add up."""
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,13 +13,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from encoded_audio import encode
 from fake_cores import FakeCore, context_dependent_core, gains_core
 from htdemucs_coreml.audio.errors import AudioError
 from htdemucs_coreml.audio.files import AudioFile
+from htdemucs_coreml.audio.tags import Tags
 from htdemucs_coreml.audio.writing import AudioFormat, ClipMode, Container, Encoding
 from htdemucs_coreml.metrics import snr_db
 from htdemucs_coreml.pipeline.chunk_plan import ChunkPlan, demucs_plan, design_plan
 from htdemucs_coreml.pipeline.file_separation import (
+    FLOAT32_WAV,
     FileOptions,
     FileTrack,
     SeparatedFile,
@@ -258,3 +262,47 @@ def test_a_file_track_has_blocks_of_one_size_at_any_rate(tmp_path: Path) -> None
 )
 def test_a_songs_folder_has_the_files_name_and_never_leads_elsewhere(path: str, name: str) -> None:
     assert song_name(Path(path)) == name
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("codec", ["aac", "alac"])
+def test_an_m4a_file_becomes_stems_of_its_length(tmp_path: Path, codec: str, channels: int) -> None:
+    samples = song(1.0, 48_000, channels)
+    path = encode(tmp_path / "song.m4a", samples.T.numpy(), codec, rate_hz=48_000)
+    result = separate_file(path, tmp_path / "out", gains_core(GAINS, SEGMENT), DESIGN)
+    for stem, file in result.stems.items():
+        assert soundfile.info(file).frames == 48_000
+        assert snr_db(read(file), GAINS[stem] * samples.expand(2, -1)) >= (110 if codec == "alac" else 30)
+
+
+def test_an_m4a_file_of_5_1_is_mixed_down_as_wav_is(tmp_path: Path) -> None:
+    samples = song(0.5, 44_100, channels=6)
+    encode(tmp_path / "song.m4a", samples.T.numpy(), "alac")
+    write(tmp_path / "song.wav", samples, 44_100)
+    from_m4a, from_wav = (
+        torch.cat(list(FileTrack(AudioFile(tmp_path / name), downmix=True).stereo_blocks()), dim=1)
+        for name in ("song.m4a", "song.wav")
+    )
+    assert (from_m4a - from_wav).abs().max() <= 2**-22
+
+
+@pytest.mark.parametrize("audio_format", [FLOAT32_WAV, AudioFormat(Container.FLAC, Encoding.INT16)], ids=str)
+def test_stems_have_the_tags_of_their_song(tmp_path: Path, audio_format: AudioFormat) -> None:
+    tags = {"title": "Für Elise", "artist": "Ludwig", "track": "3/12"}
+    path = encode(tmp_path / "song.m4a", song(0.3, 44_100).T.numpy(), "alac", tags=tags)
+    options = FileOptions(audio_format=audio_format)
+    result = separate_file(path, tmp_path / "out", gains_core(GAINS, SEGMENT), DESIGN, options)
+    for file in result.stems.values():
+        assert AudioFile(file).tags == Tags(title="Für Elise", artist="Ludwig", track_number="3/12")
+
+
+def test_a_song_that_changes_while_it_is_separated_leaves_nothing(tmp_path: Path) -> None:
+    path = write(tmp_path / "song.wav", song(2.0, 44_100), 44_100)
+
+    def touch(segments_done: int, _segments_total: int) -> None:
+        if segments_done == 1:
+            os.utime(path, ns=(0, 0))
+
+    with pytest.raises(AudioError, match="the file changed while it was read"):
+        separate_file(path, tmp_path / "out", gains_core(GAINS, SEGMENT), DESIGN, progress=touch)
+    assert not (tmp_path / "out").exists()
