@@ -134,10 +134,11 @@ repro-quick:
 check-pip python="python3.11":
     ci/check-pip "$1"
 
-# Time the interpreter and the Swift tool against PyTorch; options go to both of py/bench/bench.py and swift_bench.py
+# Time the interpreter and the Swift tool against PyTorch, conversion against coremltools; options (--runs, --threads) go to each
 [group('check')]
 bench *arguments:
     {{ with_packages }} {{ develop }} python py/bench/bench.py "$@"
+    {{ develop }} python py/bench/conversion_bench.py "$@"
     {{ develop }} python py/bench/swift_bench.py --tool "$(just build-swift | tail -n 1)" "$@"
 
 # Separate an hour of FLAC beside 3 minutes of it and compare the memory; options go to py/bench/memory_bench.py

@@ -284,6 +284,15 @@ def root_path(manifest: dict[str, dict[str, dict[str, str]]], path: str) -> None
             item["path"] = path
 
 
+def add_item(manifest: dict[str, dict[str, dict[str, str]]]) -> None:
+    manifest["itemInfoEntries"]["ANOTHER"] = {
+        "path": "com.apple.CoreML/notes",
+        "author": "",
+        "name": "",
+        "description": "",
+    }
+
+
 def refer_to(name: str) -> Callable[[Path], object]:
     return lambda package: edit(package, lambda model: setattr(constants(model)[0], "fileName", name))
 
@@ -312,6 +321,7 @@ HOSTILE: dict[str, tuple[str, Callable[[Path], object]]] = {
     "a huge manifest": ("more than 1048576", lambda package: (package / MANIFEST).write_bytes(bytes((1 << 20) + 1))),
     "another root": ("another root", rewrite_manifest(lambda m: root_path(m, "com.apple.CoreML/weights"))),
     "a root outside": ("another root", rewrite_manifest(lambda m: root_path(m, "../../model.mlmodel"))),
+    "an item of another kind": ("items that no ML program has", rewrite_manifest(add_item)),
     "a damaged model": ("damaged Data", lambda package: (package / MODEL).write_bytes(b"\xff" * 9)),
     "no ML program": ("holds no ML program", lambda package: (package / MODEL).write_bytes(b"")),
     "a huge model": ("more than 268435456", lambda package: os.truncate(package / MODEL, (256 << 20) + 1)),
