@@ -5,7 +5,6 @@ import warnings
 from contextlib import redirect_stderr
 from io import StringIO
 
-import coremltools
 import torch
 
 from htdemucs_coreml.convert.variants import find_variant
@@ -18,6 +17,9 @@ from htdemucs_coreml.weights.source import load_weights
 
 def main(output: str) -> None:
     """Convert and save, without progress bars."""
+    # Imported once the project's package has said that coremltools' warnings on import are no news.
+    import coremltools
+
     checkpoint = load_weights(find_model("fixture"), None)
     network = build_network(checkpoint.entry, checkpoint.tensors)
     core = rewritten(extract_inner_model(network, find_variant("float32").segment_samples))
