@@ -57,7 +57,7 @@ class Verification:
         )
 
 
-def verify_package(path: Path, weights: Path | None) -> Verification:
+def verify_package(path: Path, weights: Path | None, sha256: str | None = None) -> Verification:
     """Run a package and PyTorch on the same segment and compare.
 
     Parameters
@@ -65,7 +65,9 @@ def verify_package(path: Path, weights: Path | None) -> Verification:
     path : Path
         The ``.mlpackage``.
     weights : Path or None
-        Weights of the package's model, where they cannot be generated.
+        Weights of the package's model; None takes those that were fetched, or generates them where that is possible.
+    sha256 : str or None
+        Hexadecimal sha256 that the weights file must have, in place of the registry's.
 
     Raises
     ------
@@ -76,7 +78,7 @@ def verify_package(path: Path, weights: Path | None) -> Verification:
     """
     package = read_package(path)
     metadata = package.metadata
-    checkpoint = load_weights(find_model(metadata.model), weights)
+    checkpoint = load_weights(find_model(metadata.model), weights, sha256)
     if checkpoint.sha256 != metadata.weights_sha256:
         raise VerificationError(
             f"{path} was made from weights {metadata.weights_sha256}, not from {checkpoint.sha256}; "

@@ -73,7 +73,10 @@ def test_a_package_is_found_by_model_and_segment(tmp_path: Path, monkeypatch: py
 
 def test_a_missing_package_of_published_weights_says_that_it_needs_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(PACKAGES_VARIABLE, raising=False)
-    with pytest.raises(BackendError, match=r"convert --model htdemucs_6s --weights 5c90dfd2\.safetensors"):
+    with pytest.raises(
+        BackendError,
+        match="fetch htdemucs_6s`, make one with `htdemucs-coreml convert",
+    ):
         find_package("htdemucs_6s", None)
 
 

@@ -27,7 +27,7 @@ from small_model import SMALL_ENTRY, SMALL_FOUR_STEM_ENTRY
 def small_model(monkeypatch: pytest.MonkeyPatch, small_checkpoint: Checkpoint) -> Checkpoint:
     """Let the small package's model be found under the name that its metadata gives."""
     monkeypatch.setattr(verification, "find_model", lambda _name: SMALL_ENTRY)
-    monkeypatch.setattr(verification, "load_weights", lambda _entry, _path: small_checkpoint)
+    monkeypatch.setattr(verification, "load_weights", lambda *_: small_checkpoint)
     return small_checkpoint
 
 
@@ -67,7 +67,7 @@ def test_other_weights_than_the_packages_own_are_refused(
     small_package: Path, small_model: Checkpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     other = replace(small_model, sha256="0" * 64)
-    monkeypatch.setattr(verification, "load_weights", lambda _entry, _path: other)
+    monkeypatch.setattr(verification, "load_weights", lambda *_: other)
     with pytest.raises(VerificationError, match="was made from weights"):
         verify_package(small_package, None)
 

@@ -20,7 +20,13 @@ _DEFAULT_SEGMENT: Segment = "10s"
 
 
 def load_backend(
-    name: str, *, model: str | None, package: Path | None, weights: Path | None, segment: Segment | None
+    name: str,
+    *,
+    model: str | None,
+    package: Path | None,
+    weights: Path | None,
+    segment: Segment | None,
+    sha256: str | None = None,
 ) -> CoreBackend:
     """Load a backend.
 
@@ -36,6 +42,8 @@ def load_backend(
         Weights for PyTorch.
     segment : "10s", "7.8s" or None
         Which segment a model's package or core has; None is 10 s, or the package's own.
+    sha256 : str or None
+        Hexadecimal sha256 that the weights file must have, in place of the registry's.
 
     Raises
     ------
@@ -44,7 +52,7 @@ def load_backend(
     """
     match name:
         case "torch":
-            return _torch_backend(model, package, weights, segment)
+            return _torch_backend(model, package, weights, segment, sha256)
         case "interpreter":
             from htdemucs_coreml.backends.interpreted import InterpreterBackend
 
@@ -85,7 +93,7 @@ def find_package_of_variant(model: str, variant: str) -> Path:
 
 
 def _torch_backend(
-    model: str | None, package: Path | None, weights: Path | None, segment: Segment | None
+    model: str | None, package: Path | None, weights: Path | None, segment: Segment | None, sha256: str | None
 ) -> CoreBackend:
     from htdemucs_coreml.backends.pytorch import TorchBackend
 
@@ -93,6 +101,6 @@ def _torch_backend(
         from htdemucs_coreml.package.reader import read_package
 
         metadata = read_package(package).metadata
-        return TorchBackend.load(find_model(metadata.model), weights, metadata.segment_samples)
+        return TorchBackend.load(find_model(metadata.model), weights, metadata.segment_samples, sha256)
     samples = variants()[_VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT]].segment_samples
-    return TorchBackend.load(find_model(model or EMBEDDED_MODEL), weights, samples)
+    return TorchBackend.load(find_model(model or EMBEDDED_MODEL), weights, samples, sha256)

@@ -31,15 +31,17 @@ class TorchBackend(CheckedBackend):
         self._core = extract_inner_model(build_network(checkpoint.entry, checkpoint.tensors), segment_samples)
 
     @classmethod
-    def load(cls, entry: ModelEntry, weights: Path | None, segment_samples: int) -> "TorchBackend":
-        """Load a model of the registry.
+    def load(
+        cls, entry: ModelEntry, weights: Path | None, segment_samples: int, sha256: str | None = None
+    ) -> "TorchBackend":
+        """Load a model of the registry; `weights` and `sha256` as in `htdemucs_coreml.weights.source.load_weights`.
 
         Raises
         ------
         WeightsError, ModelExtractionError
             If the weights are missing or do not fit.
         """
-        return cls(load_weights(entry, weights), segment_samples)
+        return cls(load_weights(entry, weights, sha256), segment_samples)
 
     @property
     def contract(self) -> CoreContract:
