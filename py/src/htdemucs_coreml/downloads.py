@@ -239,6 +239,8 @@ def _attempt(wanted: Download, stream: io.FileIO, progress: DownloadProgress) ->
             f"{wanted.url} answered {error.code} {error.reason}; try again later, or get the file elsewhere"
         ) from error
     except urllib.error.URLError as error:
+        if isinstance(error.reason, ConnectionResetError | ConnectionAbortedError | BrokenPipeError):
+            raise _interruption(error.reason) from error
         raise DownloadError(
             f"{wanted.url} cannot be reached ({error.reason}); check the network, or get the file elsewhere"
         ) from error

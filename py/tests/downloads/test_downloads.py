@@ -178,7 +178,7 @@ left_behind = st.one_of(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(answers, max_size=3), left_behind, st.sampled_from([len(CONTENT), None]))
 def test_whatever_happens_on_the_way_the_file_arrives(
     server: FileServer, tmp_path_factory: pytest.TempPathFactory, plan: list[Answer], left: bytes, size: int | None

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from htdemucs_coreml.weights.content import FormError
@@ -19,6 +19,7 @@ names = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(names, st.binary(max_size=50), min_size=1, max_size=5))
 def test_stored_entries_are_read_as_python_reads_them(records: dict[str, bytes]) -> None:
     content = archive_of(records)

@@ -146,6 +146,7 @@ plain_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(max_size=5), plain_values, max_size=4))
 def test_arguments_are_read_as_torch_reads_them(arguments: dict[str, object]) -> None:
     assert parsed(saved(small_package(kwargs=arguments))).named == arguments
@@ -467,14 +468,14 @@ def damaged(content: bytes, damages: list[tuple[str, int, int]]) -> bytes:
     return content
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(damage, min_size=1, max_size=3))
 def test_a_damaged_archive_gives_the_same_tensors_or_is_refused(damages: list[tuple[str, int, int]]) -> None:
     with suppress(WeightsError):
         assert_same_tensors(parsed(damaged(SOUND, damages)).tensors, SOUND_TENSORS)
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(st.lists(damage, min_size=1, max_size=3))
 def test_a_damaged_pickle_gives_what_torch_reads_or_is_refused(damages: list[tuple[str, int, int]]) -> None:
     content = changed_pickle(SOUND, lambda data: damaged(data, damages))
@@ -485,7 +486,7 @@ def test_a_damaged_pickle_gives_what_torch_reads_or_is_refused(damages: list[tup
     assert_same_tensors(tensors, loaded_by_torch(content)["state"])
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     st.lists(
         st.sampled_from([bytes([code]) for code in b"NKMJ\x8aGX)]}\x85\x86\x87(taesuqrhjcRQb\x88\x89."]), max_size=60
