@@ -220,7 +220,7 @@ def _over_positions(convolution: nn.Module, x: Tensor) -> Tensor:
     """Apply a one-dimensional convolution of width 1 to `x` [1, channels, bins, frames] as if it had one axis."""
     _, _, bins, frames = x.shape
     convolved: Tensor = convolution(x.flatten(2))
-    return convolved.unflatten(2, (bins, frames))
+    return convolved.reshape(1, -1, bins, frames)
 
 
 def extract_inner_model(model: nn.Module, segment_samples: int) -> InnerHTDemucs:
