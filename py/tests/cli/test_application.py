@@ -39,7 +39,8 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> list[BaseException]:
 
 def test_help_names_every_command_with_a_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
-    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.split("Commands:")[1].splitlines() if line]
+    commands = capsys.readouterr().out.split("Commands:")[1].split("Examples:")[0]
+    lines = [line.split(maxsplit=1) for line in commands.splitlines() if line.strip()]
     assert [name for name, _ in lines] == COMMANDS
     assert all(sentence.endswith(".") for _, sentence in lines)
 
@@ -50,23 +51,47 @@ def test_every_command_that_is_named_is_there_and_has_help(name: str, capsys: py
     assert capsys.readouterr().out.startswith(f"Usage: htdemucs-coreml {name} ")
 
 
-def test_an_unknown_command_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unknown_command_is_wrong_usage_and_a_near_one_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("seperate") == 2
-    assert "seperate" in capsys.readouterr().err
+    assert "No such command 'seperate'. Did you mean 'separate'?" in capsys.readouterr().err
+    assert run("xyz") == 2
+    assert "No such command 'xyz'.\n" in capsys.readouterr().err
 
 
-def test_help_imports_no_heavy_library() -> None:
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("htdemucs-coreml e", ["plain,export"]),
+        ("htdemucs-coreml --ver", ["plain,--version"]),
+        ("htdemucs-coreml info --j", ["plain,--json"]),
+        ("htdemucs-coreml info x", ["file,x"]),
+        ("htdemucs-coreml export --variant float32-", ["plain,float32-7_8s"]),
+    ],
+)
+def test_a_shell_is_told_how_a_line_can_go_on(
+    words: str, completed: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("_HTDEMUCS_COREML_COMPLETE", "bash_complete")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    assert run() == 0
+    assert capsys.readouterr().out.splitlines() == completed
+
+
+@pytest.mark.parametrize("completed", ["", "bash_complete"], ids=["help", "completion"])
+def test_neither_help_nor_completion_imports_a_heavy_library(completed: str) -> None:
+    completion = {"_HTDEMUCS_COREML_COMPLETE": completed, "COMP_WORDS": "htdemucs-coreml s", "COMP_CWORD": "1"}
     script = (
         "import sys\n"
         "from htdemucs_coreml.cli import main\n"
-        "try:\n    main(['--help'])\n"
+        "try:\n    main([] if sys.argv[1:] else ['--help'])\n"
         "except SystemExit:\n    pass\n"
         "heavy = {'torch', 'numpy', 'coremltools', 'soundfile', 'demucs', 'htdemucs_coreml.mil'}\n"
         "print('imported:', sorted(heavy & set(sys.modules)))\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", script],
-        env=PYTHON_PATH,
+        [sys.executable, "-c", script, *([completed] if completed else [])],
+        env={**PYTHON_PATH, **(completion if completed else {})},
         capture_output=True,
         text=True,
         check=False,

@@ -1,4 +1,4 @@
-"""Inputs that are hostile, damaged or out of bounds, as a user gives them to commands; and the table of them in docs."""
+"""Inputs that are hostile, damaged or out of bounds, as a user gives them to commands; and their table in docs."""
 
 import ast
 import json

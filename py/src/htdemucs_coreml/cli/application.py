@@ -1,5 +1,6 @@
 """The tool's frame: its commands, its exit codes and what becomes of errors."""
 
+import difflib
 import importlib
 import os
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from htdemucs_coreml import __version__
 from htdemucs_coreml.cli.terminal_text import printable
@@ -49,8 +51,37 @@ class LazyGroup(click.Group):
         with formatter.section("Commands"):
             formatter.write_dl(list(_COMMANDS.items()))
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is asked for, or name the one that may have been meant."""
+        name = args[0]
+        if name not in _COMMANDS and not name.startswith("-"):
+            meant = difflib.get_close_matches(name, _COMMANDS, n=1)
+            ctx.fail(f"No such command {name!r}." + (f" Did you mean {meant[0]!r}?" if meant else ""))
+        return super().resolve_command(ctx, args)
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete commands without importing them."""
+        names = [name for name in _COMMANDS if name.startswith(incomplete)]
+        options = click.Command.shell_complete(self, ctx, incomplete) if incomplete.startswith("-") else []
+        return [CompletionItem(name, help=_COMMANDS[name]) for name in names] + options
+
+
+_EPILOG = """
+\b
+Examples:
+  htdemucs-coreml separate song.mp3 -o stems
+  htdemucs-coreml separate --help
+\b
+Completion of commands, options and paths, in bash (zsh and fish likewise):
+  eval "$(_HTDEMUCS_COREML_COMPLETE=bash_source htdemucs-coreml)"
+"""
+
+
+@click.group(
+    cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
+)
 @click.version_option(__version__)
 def application() -> None:
     """Separate music into stems with HTDemucs, as a reproducible and verified Core ML package.

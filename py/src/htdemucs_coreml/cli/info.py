@@ -9,15 +9,22 @@ from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.package.reader import read_package
 
+_EXAMPLES = """
+\b
+Examples:
+  htdemucs-coreml info fixture.float32.mlpackage
+  htdemucs-coreml info fixture.float32.mlpackage --json
+"""
 
-@click.command("info")
+
+@click.command("info", epilog=_EXAMPLES)
 @click.argument("package", type=GivenPath())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def command(package: Path, as_json: bool) -> None:
     """Say what a PACKAGE is: its metadata, inputs, outputs, sizes and digests, all checked.
 
-    Fails if the layout is not a package's, the metadata is incomplete, or weight.bin is not the file that the
-    metadata names.
+    Fails if the layout is not a package's, the metadata is incomplete, or a file is not the one that the metadata
+    names.
     """
     read = read_package(package)
     contract = read.metadata.contract

@@ -14,10 +14,24 @@ from htdemucs_coreml.mil import Analysis, analyse
 from htdemucs_coreml.mil import read_package as read_program
 from htdemucs_coreml.package.reader import Package, read_package
 
+_EXAMPLES = """
+\b
+Examples:
+  htdemucs-coreml inspect fixture.float32.mlpackage
+  htdemucs-coreml inspect fixture.float32.mlpackage --largest 20 --json
+"""
 
-@click.command("inspect")
+
+@click.command("inspect", epilog=_EXAMPLES)
 @click.argument("package", type=GivenPath())
-@click.option("--largest", default=5, show_default=True, metavar="N", help="How many of the largest constants to list.")
+@click.option(
+    "--largest",
+    default=5,
+    show_default=True,
+    metavar="N",
+    type=click.IntRange(min=0),
+    help="How many of the largest constants to list.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of tables.")
 def command(package: Path, largest: int, as_json: bool) -> None:
     """Count a PACKAGE's operations, multiply-adds, constants and memory.

@@ -127,7 +127,12 @@ Examples:
     help="Skip inputs whose stems are there from an earlier run, made from the same file with the same package, plan "
     "and options. Without it, they are made again.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print events as lines of JSON to standard output.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print events as lines of JSON to standard output: note, progress, done, skipped, error, summary.",
+)
 @click.option("--quiet", is_flag=True, help="Print errors, and with --json results, but no progress and no notes.")
 def command(
     inputs: tuple[Path, ...],
@@ -156,8 +161,8 @@ def command(
     the input's sample rate and length. A song's stems appear when all are complete, or not at all. Memory does not grow
     with the song.
 
-    An INPUT that is a folder stands for the audio files in it and in its sub-folders, which DIR then has as well:
-    Music/Band/song.mp3 of the INPUT Music becomes DIR/Band/song. Other files and hidden ones are left out.
+    An INPUT that is a folder stands for the audio files in it and in its sub-folders, which are then made in DIR as
+    well: of the INPUT Music, Music/Band/song.mp3 becomes DIR/Band/song. Hidden files and others are left out.
 
     With several inputs, one that fails is told and the others are still separated; the exit code is then 1.
     """
