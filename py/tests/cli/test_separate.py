@@ -95,7 +95,15 @@ def test_a_song_becomes_a_folder_of_stems(loader: Loader, song: Path, tmp_path: 
     info = soundfile.info(tmp_path / "out/song/drums.wav")
     assert (info.samplerate, info.frames, info.channels, info.subtype) == (48_000, 12_000, 2, "FLOAT")
     assert loader.asked == [
-        {"name": "interpreter", "model": None, "package": Path("x.mlpackage"), "weights": None, "segment": None}
+        {
+            "name": "interpreter",
+            "model": None,
+            "package": Path("x.mlpackage"),
+            "packages": None,
+            "weights": None,
+            "segment": None,
+            "stems": None,
+        }
     ]
 
 
@@ -120,6 +128,9 @@ def test_without_a_model_it_says_that_the_embedded_one_does_not_separate(
         (["--package", "p"], 343_980, {"segment": None}),
         (["--model", "htdemucs_6s"], 441_000, {"model": "htdemucs_6s", "segment": None}),
         (["--backend", "torch", "--weights", "w"], 441_000, {"name": "torch", "weights": Path("w")}),
+        (["--model", "htdemucs_ft", "--packages", "p"], 441_000, {"model": "htdemucs_ft", "packages": Path("p")}),
+        (["--stems", "bass,drums"], 441_000, {"stems": ("bass", "drums")}),
+        (["--two-stems", "bass"], 441_000, {"stems": ("bass",)}),
     ],
 )
 def test_the_core_follows_from_the_options(

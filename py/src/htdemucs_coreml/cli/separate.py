@@ -40,13 +40,20 @@ class CoreChoice:
     backend: str
     plan: PlanName | None
     overlap: float | None
+    packages: Path | None = None
 
-    def load(self) -> tuple[backends.CoreBackend, ChunkPlan]:
-        """Load the core and fit the plan to it."""
+    def load(self, stems: Sequence[str] | None) -> tuple[backends.CoreBackend, ChunkPlan]:
+        """Load the core, as far as it takes for the stems that are asked for, and fit the plan to it."""
         segment = None if self.plan is None else _SEGMENT_OF_PLAN[self.plan]
         model = None if self.package is not None else self.model or EMBEDDED_MODEL
         core = backends.load_backend(
-            self.backend, model=model, package=self.package, weights=self.weights, segment=segment
+            self.backend,
+            model=model,
+            package=self.package,
+            weights=self.weights,
+            segment=segment,
+            packages=self.packages,
+            stems=stems,
         )
         return core, chunk_plan_for(core.contract.segment_samples, self.plan, self.overlap)
 
@@ -58,6 +65,7 @@ Examples:
   htdemucs-coreml separate *.flac -o stems --package htdemucs_6s.mlpackage --two-stems vocals --flac
   htdemucs-coreml separate Music -o Stems --package htdemucs_6s.mlpackage --resume
   htdemucs-coreml separate song.wav -o stems --model htdemucs_6s --plan demucs --stems drums,bass
+  htdemucs-coreml separate song.wav -o stems --model htdemucs_ft --packages packages --two-stems vocals
 """
 
 
@@ -75,9 +83,16 @@ Examples:
 @click.option(
     "--model",
     metavar="NAME",
-    help=f"A model whose package was built beside this installation.  [default: {EMBEDDED_MODEL}]",
+    help=f"A model, or a bag of models, whose packages are in --packages.  [default: {EMBEDDED_MODEL}]",
 )
 @click.option("--package", type=GivenPath(), help="An .mlpackage to use, in place of --model.")
+@click.option(
+    "--packages",
+    metavar="DIR",
+    type=GivenPath(),
+    help="The folder of NAME.VARIANT.mlpackage in which --model finds its package, or its members' if it is a bag.  "
+    "[default: those built beside this installation]",
+)
 @click.option(
     "--plan",
     type=click.Choice([name.value for name in PlanName]),
@@ -119,7 +134,7 @@ Examples:
     "--weights",
     metavar="FILE",
     type=GivenPath(),
-    help="The model's safetensors file, for --backend torch.",
+    help="The model's safetensors file, for --backend torch; for a bag of models, the folder of its members' files.",
 )
 @click.option(
     "--resume",
@@ -139,6 +154,7 @@ def command(
     output_folder: Path,
     model: str | None,
     package: Path | None,
+    packages: Path | None,
     plan: str | None,
     overlap: float | None,
     stems: str | None,
@@ -167,9 +183,12 @@ def command(
     With several inputs, one that fails is told and the others are still separated; the exit code is then 1.
     """
     _require_one_of("--model", model, "--package", package)
+    _require_one_of("--packages", packages, "--package", package)
     _require_one_of("--stems", stems, "--two-stems", two_stems)
     if weights is not None and backend != "torch":
         raise click.UsageError(f"--weights is for --backend torch: {backend} runs a package, which has its own")
+    if packages is not None and backend == "torch":
+        raise click.UsageError("--packages is for a backend that runs packages; --backend torch runs --weights")
     options = FileOptions(
         stems=None if stems is None else tuple(stem.strip() for stem in stems.split(",")),
         two_stems=two_stems,
@@ -179,7 +198,7 @@ def command(
         clip_mode=None if clip_mode is None else ClipMode(clip_mode),
         downmix=downmix,
     )
-    choice = CoreChoice(model, package, weights, backend, None if plan is None else PlanName(plan), overlap)
+    choice = CoreChoice(model, package, weights, backend, None if plan is None else PlanName(plan), overlap, packages)
     found = find_songs(inputs, output_folder)
     report: Report = JSONReport(quiet=quiet) if as_json else TextReport(quiet=quiet)
     counts = _separate_all(found, output_folder, choice, options, report, resume=resume)
@@ -207,7 +226,7 @@ def _separate_all(
             "computed and not trained, so its stems are no separation"
         )
     try:
-        core, plan = choice.load()
+        core, plan = choice.load(options.separated_stems)
         output_names(core.contract.sources, options)
     except (ChunkPlanError, UnknownStemError) as error:
         raise click.UsageError(str(error)) from error

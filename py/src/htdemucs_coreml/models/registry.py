@@ -101,6 +101,16 @@ class BagEntry:
     members: tuple[str, ...]
     matrix: tuple[tuple[float, ...], ...]
 
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Stems, in the order of the members' checkpoints."""
+        return find_model(self.members[0]).sources
+
+    def weights_of(self, stem: str) -> dict[str, float]:
+        """How much each member counts in a stem, without those that do not."""
+        column = self.sources.index(stem)
+        return {member: row[column] for member, row in zip(self.members, self.matrix, strict=True) if row[column] > 0}
+
 
 @functools.cache
 def registry() -> Mapping[str, ModelEntry]:
