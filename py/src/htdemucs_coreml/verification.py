@@ -17,6 +17,7 @@ from htdemucs_coreml.package.lock import LockVerdict, compare_with_lock, read_lo
 from htdemucs_coreml.package.reader import Package, read_package
 from htdemucs_coreml.signals import synthetic_song
 from htdemucs_coreml.spectrogram import spectrogram, waveform_from_spectrogram
+from htdemucs_coreml.weights.cache import fetched_weights
 from htdemucs_coreml.weights.source import load_weights
 
 RELATIVE_TOLERANCE = 1e-3
@@ -158,7 +159,9 @@ def missing_weights(package: Package, weights: Path | None) -> str | None:
         entry = find_model(name)
     except UnknownModelError:
         return f"this version knows no model {name}"
-    return None if entry.weights is None else f"the weights of {name} were not given"
+    if not entry.weights or fetched_weights(entry) is not None:
+        return None
+    return f"the weights of {name} were neither given nor fetched"
 
 
 def _predicted(backend: CoreBackend, mix: torch.Tensor) -> CoreOutputs:

@@ -12,12 +12,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 
 from file_server import FileServer, dropping, failing, hanging_up, serving, silent_after
 from htdemucs_coreml import downloads
 from htdemucs_coreml.cli import convert as convert_module
 from htdemucs_coreml.cli import fetch as fetch_module
+from htdemucs_coreml.cli.separate import command as separate_command
+from htdemucs_coreml.cli.verify import command as verify_command
 from htdemucs_coreml.files import sha256_file
 from htdemucs_coreml.models.registry import ModelEntry, PublishedFile
 from htdemucs_coreml.weights.cache import cache_folder
@@ -321,3 +324,22 @@ def test_the_cache_is_where_the_system_has_caches(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert cache_folder() == Path(folder)
+
+
+def test_verify_and_separate_hand_on_a_sha256(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = "0" * 64
+    given: list[object] = []
+
+    def refused(*positional: object, **named: object) -> None:
+        given.append(named.get("sha256", positional[-1]))
+        raise WeightsError("refused")
+
+    monkeypatch.setattr("htdemucs_coreml.cli.verify.verify_package", refused)
+    CliRunner().invoke(verify_command, ["x.mlpackage", "--sha256", digest.upper()])
+    monkeypatch.setattr("htdemucs_coreml.backends.load_backend", refused)
+    song = tmp_path / "song.wav"
+    soundfile.write(song, [[0.0, 0.0]] * 100, 44100)
+    separate = [str(song), "-o", str(tmp_path / "stems"), "--sha256", digest]
+    CliRunner().invoke(separate_command, [*separate, "--backend", "torch"])
+    assert given == [digest, digest]
+    assert CliRunner().invoke(separate_command, separate).exit_code == 2

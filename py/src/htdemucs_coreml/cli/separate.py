@@ -18,6 +18,7 @@ from htdemucs_coreml.audio.writing import AudioFormat, ClipMode, Container, Enco
 from htdemucs_coreml.cli.application import EXIT_FAILED, expected_errors
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.separation_report import JSONReport, Report, TextReport
+from htdemucs_coreml.cli.sha256_option import sha256_option
 from htdemucs_coreml.cli.songs import Song, Songs, find_songs
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL
 from htdemucs_coreml.pipeline.chunk_plan import ChunkPlan, ChunkPlanError, PlanName, chunk_plan_for
@@ -37,6 +38,7 @@ class CoreChoice:
     model: str | None
     package: Path | None
     weights: Path | None
+    sha256: str | None
     backend: str
     plan: PlanName | None
     overlap: float | None
@@ -52,6 +54,7 @@ class CoreChoice:
             package=self.package,
             weights=self.weights,
             segment=segment,
+            sha256=self.sha256,
             packages=self.packages,
             stems=stems,
         )
@@ -136,6 +139,7 @@ Examples:
     type=GivenPath(),
     help="The model's safetensors file, for --backend torch; for a bag of models, the folder of its members' files.",
 )
+@sha256_option
 @click.option(
     "--resume",
     is_flag=True,
@@ -167,6 +171,7 @@ def command(
     downmix: bool,
     backend: str,
     weights: Path | None,
+    sha256: str | None,
     resume: bool,
     as_json: bool,
     quiet: bool,
@@ -185,6 +190,8 @@ def command(
     _require_one_of("--model", model, "--package", package)
     _require_one_of("--packages", packages, "--package", package)
     _require_one_of("--stems", stems, "--two-stems", two_stems)
+    if sha256 is not None and backend != "torch":
+        raise click.UsageError(f"--sha256 is for --backend torch: {backend} runs a package, which has its own weights")
     if weights is not None and backend != "torch":
         raise click.UsageError(f"--weights is for --backend torch: {backend} runs a package, which has its own")
     if packages is not None and backend == "torch":
@@ -198,7 +205,9 @@ def command(
         clip_mode=None if clip_mode is None else ClipMode(clip_mode),
         downmix=downmix,
     )
-    choice = CoreChoice(model, package, weights, backend, None if plan is None else PlanName(plan), overlap, packages)
+    choice = CoreChoice(
+        model, package, weights, sha256, backend, None if plan is None else PlanName(plan), overlap, packages
+    )
     found = find_songs(inputs, output_folder)
     report: Report = JSONReport(quiet=quiet) if as_json else TextReport(quiet=quiet)
     counts = _separate_all(found, output_folder, choice, options, report, resume=resume)

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from htdemucs_coreml.cli.paths import GivenPath
+from htdemucs_coreml.cli.sha256_option import sha256_option
 from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.package.reader import Package, read_package
 from htdemucs_coreml.verification import (
@@ -54,6 +55,7 @@ Examples:
     type=GivenPath(),
     help="The weights that the package was made from; not needed for the fixture model, whose weights are computed.",
 )
+@sha256_option
 @click.option(
     "--lock",
     metavar="FILE",
@@ -63,7 +65,7 @@ Examples:
     "installation, else none]",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
-def command(package: Path, weights: Path | None, lock: Path | None, as_json: bool) -> None:
+def command(package: Path, weights: Path | None, sha256: str | None, lock: Path | None, as_json: bool) -> None:
     """Print what was compared; raise `VerificationError` after it if anything disagrees."""
     read = read_package(package)
     locked = compare_package_with_lock(read, lock)
@@ -73,7 +75,7 @@ def command(package: Path, weights: Path | None, lock: Path | None, as_json: boo
             f"there is nothing to compare {package} with: {locked.reason}, and {missing}; give a lock that has it with "
             "--lock, or the weights that it was made from with --weights"
         )
-    verification = None if missing is not None else verify_package(package, weights)
+    verification = None if missing is not None else verify_package(package, weights, sha256)
     disagreements = _disagreements(locked, verification)
     if as_json:
         click.echo(json.dumps(_table(read, locked, missing, verification) | {"agrees": not disagreements}, indent=2))
