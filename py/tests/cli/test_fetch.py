@@ -1,5 +1,6 @@
 """The command ``fetch``, and commands that find what it has fetched."""
 
+import hashlib
 import json
 import os
 import signal
@@ -19,6 +20,7 @@ from file_server import FileServer, dropping, failing, hanging_up, serving, sile
 from htdemucs_coreml import downloads
 from htdemucs_coreml.cli import convert as convert_module
 from htdemucs_coreml.cli import fetch as fetch_module
+from htdemucs_coreml.cli.fetch_report import JSONFetchReport
 from htdemucs_coreml.cli.separate import command as separate_command
 from htdemucs_coreml.cli.verify import command as verify_command
 from htdemucs_coreml.files import sha256_file
@@ -161,6 +163,23 @@ def test_another_sha256_than_the_files_is_refused(cache: Path) -> None:
     assert result.exit_code == 1
     assert f"not {'0' * 64}, and was thrown away" in result.stderr
     assert not list(cache.iterdir())
+
+
+@pytest.mark.usefixtures("entry")
+def test_another_sha256_may_be_that_of_a_file_of_another_size(server: FileServer, cache: Path) -> None:
+    server.content = b"other"
+    assert fetch("small", "--sha256", hashlib.sha256(b"other").hexdigest()).exit_code == 0
+    assert (cache / "small.safetensors").read_bytes() == b"other"
+
+
+def test_progress_as_json_is_told_every_megabyte_and_at_the_end(
+    entry: ModelEntry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with JSONFetchReport(quiet=False).progress_of(entry.weights[0]) as progress:
+        for done in range(100_000, 2_600_000, 100_000):
+            progress(done, 2_500_000)
+    told = [json.loads(line)["bytes_done"] for line in capsys.readouterr().out.splitlines()]
+    assert told == [1_000_000, 2_000_000, 2_500_000]
 
 
 def test_the_form_is_chosen_by_the_files_ending(

@@ -201,7 +201,7 @@ def test_verify_without_weights_compares_with_the_lock_alone(published: Path, lo
     update_lock(published, name, lock, lock.parent / "contents" / f"{name}.txt")
     result = run(verify, published, "--lock", lock)
     assert result.exit_code == 0
-    assert "PyTorch  not compared: the weights of htdemucs_6s were not given; give them with --weights" in result.output
+    assert "PyTorch  not compared: the weights of htdemucs_6s were neither given nor fetched; give them with --weights" in result.output
     assert result.output.endswith("verified: layout and digests, lock\n")
 
 
@@ -214,7 +214,7 @@ def test_verify_with_nothing_to_compare_with_is_an_error_that_says_what_to_give(
     assert isinstance(result.exception, VerificationError)
     message = str(result.exception)
     assert message.startswith(f"there is nothing to compare {published} with: ")
-    assert "the weights of htdemucs_6s were not given" in message
+    assert "the weights of htdemucs_6s were neither given nor fetched" in message
     assert message.endswith("give a lock that has it with --lock, or the weights that it was made from with --weights")
 
 

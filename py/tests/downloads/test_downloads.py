@@ -147,6 +147,24 @@ def test_a_partial_file_that_does_not_fit_is_begun_anew(server: FileServer, targ
     assert target.read_bytes() == CONTENT
 
 
+def test_a_partial_file_that_is_too_long_is_begun_anew(server: FileServer, target: Path) -> None:
+    place_partial(target, CONTENT + b"x")
+    get(server, target)
+    assert server.ranges == [None]
+    assert target.read_bytes() == CONTENT
+
+
+def test_what_is_sent_again_leaves_nothing_of_what_was_there(server: FileServer, target: Path) -> None:
+    def whole_but_lost(request: object) -> None:
+        request.head(200, Content_Length=len(CONTENT))  # type: ignore[attr-defined]
+        request.wfile.write(CONTENT[:10])  # type: ignore[attr-defined]
+
+    place_partial(target, CONTENT[:1000])
+    server.answers = [whole_but_lost]
+    get(server, target)
+    assert server.ranges == ["bytes=1000-", "bytes=10-"]
+
+
 def test_a_server_that_has_no_more_bytes_than_are_here_is_asked_for_all(server: FileServer, target: Path) -> None:
     place_partial(target, CONTENT[:10])
     server.answers = [failing(416)]
