@@ -274,3 +274,66 @@ def test_absurd_numbers_in_boxes_give_the_song_or_one_error(
         assert str(error).startswith(f"{path}: ")
         assert "\n" not in str(error)
     assert capfd.readouterr() == ("", "")
+
+
+def last_packet_bytes(path: Path) -> int:
+    content = path.read_bytes()
+    entries = content.rindex(b"stsz") + 12
+    (count,) = struct.unpack(">I", content[entries : entries + 4])
+    return int(struct.unpack(">I", content[entries + 4 * count : entries + 4 * count + 4])[0])
+
+
+def test_a_packet_that_is_missing_after_what_is_played_is_an_error(tmp_path: Path) -> None:
+    """The box of samples may end with the file, wherever that is; then only the bytes of packets tell."""
+    path = write(tmp_path, noise(50_000), AAC["m4a, header first"])
+    with_box(path, b"elst", 8, struct.pack(">I", 200))
+    with_box(path, b"mdat", -8, bytes(4))
+    path.write_bytes(path.read_bytes()[: -last_packet_bytes(path)])
+    with pytest.raises(AudioError, match="bytes of sound that it states are there"):
+        assert AudioFile(path).frames
+
+
+def test_a_packet_that_is_stated_to_be_longer_than_it_is_is_an_error(tmp_path: Path) -> None:
+    path = write(tmp_path, noise(50_000), AAC["m4a"])
+    with_box(path, b"edts", -4, b"free")
+    # The length of the last packet.
+    with_box(path, b"stts", 20, struct.pack(">I", 5000))
+    with pytest.raises(AudioError, match=r"s of the .* s that it states can be decoded"):
+        assert AudioFile(path).frames
+
+
+def test_junk_between_bare_frames_is_an_error(tmp_path: Path) -> None:
+    """FFmpeg looks for the next frame and says nothing."""
+    path = write(tmp_path, noise(50_000), ADTS)
+    content = path.read_bytes()
+    first = (content[3] & 3) << 11 | content[4] << 3 | content[5] >> 5
+    path.write_bytes(content[:first] + bytes(300) + content[first:])
+    with pytest.raises(AudioError, match=f"only {len(content)} bytes of it are whole frames"):
+        assert AudioFile(path).frames
+
+
+def test_most_holes_in_alac_are_found_although_it_has_no_checksums(tmp_path: Path) -> None:
+    whole = write(tmp_path, noise(100_000), LOSSLESS["alac in m4a"]).read_bytes()
+    random = np.random.default_rng(7)
+    found = 0
+    for position in np.linspace(0.1, 0.9, 20) * len(whole):
+        path = tmp_path / "hole.m4a"
+        path.write_bytes(whole[: int(position)] + random.bytes(200) + whole[int(position) + 200 :])
+        try:
+            assert AudioFile(path).frames == 100_000
+        except AudioError:
+            found += 1
+    assert found >= 10
+
+
+def test_a_damaged_caf_file_is_one_error_and_prints_nothing(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    whole = aac_caf(tmp_path / "song.caf", write(tmp_path, tones(5000), ADTS), 1024, 4000).read_bytes()
+    for position in range(8, whole.index(b"data") + 12):
+        for filling in (b"\xff" * 4, b"\x7f\xff\xff\xff", bytes(4)):
+            path = tmp_path / "damaged.caf"
+            path.write_bytes(whole[:position] + filling + whole[position + 4 :])
+            try:
+                assert AudioFile(path).frames > 0
+            except AudioError as error:
+                assert str(error).startswith(f"{path}: ")
+    assert capfd.readouterr() == ("", "")

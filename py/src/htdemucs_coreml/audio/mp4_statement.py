@@ -79,7 +79,7 @@ def read_sound_track(stream: BinaryIO) -> SoundTrack:
     coding = boxes.coding(boxes.only(table, b"stsd"))
     if coding in _PROTECTED:
         raise MP4Error("the file is protected (DRM) and cannot be decoded; give one without protection")
-    packets, packet_bytes = boxes.sizes(boxes.only(table, b"stsz"), file_bytes)
+    packets, packet_bytes = boxes.sizes(boxes.only(table, b"stsz"))
     timed_packets, ticks = boxes.durations(boxes.only(table, b"stts"))
     if timed_packets != packets:
         raise MP4Error(f"the file is damaged: it states {packets} packets and the times of {timed_packets}")
@@ -134,11 +134,9 @@ class _Boxes:
             raise MP4Error(f"the file changes its coding, which it describes {count} times; write it anew")
         return self._content(box, 12, 4).decode("latin-1")
 
-    def sizes(self, box: _Box, file_bytes: int) -> tuple[int, int]:
+    def sizes(self, box: _Box) -> tuple[int, int]:
         """Packets and bytes of all of them, of ``stsz``."""
         each, count = self._unpacked(">II", box, 4)
-        if count > file_bytes:
-            raise MP4Error(f"the file is damaged: it states {count} packets and has {file_bytes} bytes")
         if each:
             return count, each * count
         return count, int(self._table(box, 12, count).sum())
