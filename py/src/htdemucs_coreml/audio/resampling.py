@@ -40,7 +40,7 @@ def resampled_frames(frames: int, from_hz: int, to_hz: int) -> int:
 class StreamResampler:
     """Resamples blocks of a stream; where both rates are equal, blocks pass unchanged.
 
-    Between usual rates no time is lost or gained. Where the ratio is not one of small numbers (44,056 Hz, 44,101 Hz) soxr
+    Between usual rates no time is lost or gained. Where the ratio is not one of small numbers (44,056 Hz) soxr
     rounds it, and the stream drifts by up to a fiftieth of a frame an hour.
 
     The filter's delay is compensated, and the stream ends as if silence followed. What comes out does not
