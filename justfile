@@ -110,7 +110,7 @@ fuzz-py executions="1000000" *targets:
 [group('check')]
 [no-cd]
 fuzz-py-input target input:
-    nix develop {{ quietly }} {{ override }} {{ root }} --command \
+    @nix develop {{ quietly }} {{ override }} {{ root }} --command \
       bash -c 'PYTHONPATH="{{ root }}/py:{{ root }}/py/src" python -m fuzz input "$@"' fuzz "$@"
 
 # Build the kit and the example app with Xcode, for macOS and the iOS simulator (macOS only)

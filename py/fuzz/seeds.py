@@ -13,17 +13,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import soundfile
+import torch
 from coremltools.converters.mil import Builder
+from coremltools.converters.mil.mil import types
 from coremltools.proto import Model_pb2
 
+from encoded_audio import encode
 from fuzz import CORPUS
-from fuzz.parts import join
+from fuzz.parts import join, split
+from fuzz.targets.audio import ogg_page
 from fuzz.targets.mil_serving import message
+from fuzz.targets.stem_records import MADE
 from htdemucs_coreml.core.contract import CoreContract
 from htdemucs_coreml.goldens.manifest import AxisSlice, GoldenEntry, format_manifest
+from htdemucs_coreml.package.digests import sha256_bytes
 from htdemucs_coreml.package.metadata import PackageMetadata
+from htdemucs_coreml.package.weight_file import ElementType, WeightFile
 from htdemucs_coreml.weights.model_file import ALLOWED_CLASS
 from htdemucs_coreml.weights.safetensors_file import write_safetensors
+from legacy_weights import archive_of, package_pickle, state, storage, tensor, text
 from mil.packages import Values, build, model, weights_folder
 
 _DIGEST = "0123456789abcdef" * 4
@@ -45,6 +53,8 @@ def _seeds() -> Mapping[str, Mapping[str, bytes]]:
     return {
         "safetensors": {"empty": _safetensors({}), "two": _safetensors(_tensors())},
         "checkpoint": _checkpoints(),
+        "torch_file": _pickles(),
+        "stored_zip": _archives(),
         "mil_blob_file": _blob_files(programs),
         "mil_package_folder": _folders(),
         "mil_program": programs,
@@ -52,12 +62,16 @@ def _seeds() -> Mapping[str, Mapping[str, bytes]]:
         "mil_requests": _requests(),
         "package_metadata": {"own": json.dumps(_metadata().to_strings()).encode()},
         "package": {"own": _package()},
+        "canonical_form": {name: programs[name] for name in ("compression", "convolution", "lists")}
+        | {"own": _package()},
         "lock": _locks(),
         "contents": _listings(),
         "goldens_manifest": {"three": _manifest()},
         "goldens": {"one": _goldens()},
         "ogg_pages": _ogg_files(),
         "libsndfile_log": _logs(),
+        "stem_record": _records(),
+        **_audio_files(),
     }
 
 
@@ -94,6 +108,12 @@ def _programs() -> dict[str, bytes]:
     bodies: dict[str, Callable[[Values], Any]] = {
         "activations": _activations,
         "arithmetic": _arithmetic,
+        "borders": _borders,
+        "functions": _functions,
+        "masks": _masks,
+        "offsets": _offsets,
+        "pieces": _pieces,
+        "sums": _sums,
         "attention": _attention,
         "compression": _compression,
         "convolution": _convolution,
@@ -133,6 +153,71 @@ def _arithmetic(v: Values) -> Any:
     greater = Builder.greater(x=i, y=0, name="greater")
     chosen = Builder.select(cond=greater, a=i, b=Builder.mod(x=i, y=3, name="rest"), name="chosen")
     return x, Builder.cast(x=chosen, dtype="fp32", name="z")
+
+
+def _borders(v: Values) -> Any:
+    x = Builder.pad(x=v["x"], pad=[1, 0, 2, 1], mode="reflect", name="reflected")
+    x = Builder.pad(x=x, pad=[0, 1], mode="replicate", name="replicated")
+    x = Builder.crop(x=x, crop_height=[1, 0], crop_width=[2, 2], name="cropped")
+    kernel = np.ones((2, 2, 3, 3), np.float32)
+    x = Builder.conv(x=x, weight=kernel, pad_type="same", dilations=[1, 1], name="same")
+    return Builder.conv_transpose(x=x, weight=kernel, pad_type="custom", pad=[0, 1, 1, 1], name="y")
+
+
+def _functions(v: Values) -> Any:
+    x = Builder.rsqrt(x=Builder.square(x=v["x"], name="square"), epsilon=1.0, name="root")
+    x = Builder.log(x=Builder.inverse(x=x, epsilon=1.0, name="inverse"), epsilon=1.0, name="log")
+    x = Builder.gelu(x=Builder.elu(x=x, alpha=0.5, name="elu"), mode="SIGMOID_APPROXIMATION", name="gelu")
+    x = Builder.linear_activation(x=x, alpha=2.0, beta=1.0, name="line")
+    return Builder.identity(x=x, name="y"), Builder.cast(
+        x=Builder.less(x=x, y=0.0, name="less"), dtype="int32", name="z"
+    )
+
+
+def _masks(v: Values) -> Any:
+    mask = np.eye(3, dtype=np.float32)
+    x = Builder.scaled_dot_product_attention(query=v["x"], key=v["x"], value=v["x"], attn_mask=mask, name="added")
+    below = Builder.greater_equal(x=mask, y=0.5, name="below")
+    hidden = Builder.logical_not(x=below, name="hidden")
+    return Builder.scaled_dot_product_attention(query=x, key=x, value=x, attn_mask=hidden, name="y")
+
+
+def _offsets(v: Values) -> Any:
+    weight = Builder.constexpr_blockwise_shift_scale(
+        data=np.arange(16, dtype=np.int8).reshape(4, 4),
+        scale=np.ones((2, 1), np.float32),
+        offset=np.ones((2, 1), np.int8),
+        name="dense",
+    )
+    sparse = Builder.constexpr_sparse_to_dense(
+        nonzero_data=np.ones(4, np.float32), mask=np.eye(4).astype(types.np_uint1_dtype), name="sparse"
+    )
+    vectors = Builder.constexpr_lut_to_dense(
+        indices=np.array([[0, 1], [1, 0], [1, 1], [0, 0]], types.np_uint1_dtype),
+        lut=np.arange(4, dtype=np.float32).reshape(1, 1, 2, 2),
+        vector_axis=1,
+        name="vectors",
+    )
+    x = Builder.matmul(x=Builder.matmul(x=v["x"], y=weight, name="first"), y=sparse, name="second")
+    return Builder.matmul(x=x, y=vectors, name="y")
+
+
+def _pieces(v: Values) -> Any:
+    first, second = Builder.split(x=v["x"], split_sizes=[1, 3], axis=-1, name="pieces")
+    joined = Builder.concat(values=[second, first], axis=-1, name="joined")
+    filled = Builder.fill_like(ref_tensor=joined, value=2.0, name="filled")
+    indices = Builder.reshape(x=v["i"], shape=[1, 1, 1, 4], name="indices")
+    row = Builder.slice_by_size(x=joined, begin=[0, 0, 0, 0], size=[1, 1, 1, -1], name="row")
+    taken = Builder.gather_along_axis(x=row, indices=indices, axis=-1, name="taken")
+    return Builder.add(x=filled, y=taken, name="y"), Builder.mul(x=Builder.fill(shape=[2], value=1.0), y=2.0, name="z")
+
+
+def _sums(v: Values) -> Any:
+    ones, zeros = np.ones(2, np.float32), np.zeros(2, np.float32)
+    x = Builder.batch_norm(x=v["x"], mean=zeros, variance=ones, gamma=ones, beta=zeros, name="batch")
+    x = Builder.layer_norm(x=Builder.l2_norm(x=x, name="length"), axes=[1], gamma=ones, beta=zeros, name="layer")
+    product = Builder.reduce_prod(x=x, axes=[-1, 1], keep_dims=False, name="product")
+    return product, Builder.reduce_argmin(x=x, axis=1, keep_dims=True, name="place")
 
 
 def _attention(v: Values) -> Any:
@@ -204,11 +289,15 @@ def _slices(v: Values) -> Any:
 
 def _blob_files(programs: Mapping[str, bytes]) -> dict[str, bytes]:
     """What coremltools wrote, and a file with elements narrower than a byte."""
-    from fuzz.parts import split
-    from fuzz.targets.mil_packages import blob_bytes
-
-    narrow = blob_bytes([(8, b"\x21\x03", 4), (12, b"\x88\xc6\x01", 3), (9, b"\x05", 5), (1, b"", 0)])
-    return {"coremltools": split(programs["convolution"])[1], "narrow": narrow}
+    narrow = WeightFile()
+    for element_type, elements in (
+        (ElementType.INT4, np.array([1, 2, 3], np.int8)),
+        (ElementType.UINT3, np.arange(7, dtype=np.uint8)),
+        (ElementType.UINT1, np.array([1, 0, 1], np.uint8)),
+        (ElementType.FLOAT16, np.zeros(0, np.float16)),
+    ):
+        narrow.add(element_type, elements)
+    return {"coremltools": split(programs["convolution"])[1], "narrow": b"".join(narrow.chunks())}
 
 
 def _folders() -> dict[str, bytes]:
@@ -253,8 +342,6 @@ def _metadata() -> PackageMetadata:
 
 def _package() -> bytes:
     """A package of this project with the features that it has to have, over a small program."""
-    from fuzz.parts import split
-
     serialised, weights = split(_program(_convolution, {"x": _X}))
     message = Model_pb2.Model.FromString(serialised)
     metadata = _metadata()
@@ -314,8 +401,6 @@ def _goldens() -> bytes:
 
 def _ogg_files() -> dict[str, bytes]:
     """A real stream whose pages' bodies are cut to a few bytes, and two streams after one another."""
-    from fuzz.targets.audio import ogg_page
-
     sound = io.BytesIO()
     soundfile.write(sound, np.zeros(64, np.float32), 8000, format="OGG", subtype="VORBIS")
     first = ogg_page(flags=2, serial=1, number=0, body=b"first")
@@ -326,17 +411,67 @@ def _ogg_files() -> dict[str, bytes]:
 
 def _logs() -> dict[str, bytes]:
     """Lines as libsndfile 1.2 writes them, of a whole file and of cut ones."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "sound.wav"
-        soundfile.write(path, np.zeros(100, np.float32), 8000)
-        whole = soundfile.SoundFile(path).extra_info
-        path.write_bytes(path.read_bytes()[:100])
-        cut = soundfile.SoundFile(path).extra_info
+    sound = io.BytesIO()
+    soundfile.write(sound, np.zeros(100, np.float32), 8000, format="WAV")
+    whole = soundfile.SoundFile(io.BytesIO(sound.getvalue())).extra_info
+    cut = soundfile.SoundFile(io.BytesIO(sound.getvalue()[:100])).extra_info
     return {
         "whole": whole.encode(),
         "cut": cut.encode(),
         "aiff": b"SSND : 200 (should be 50)\n  Offset     : 0\n",
         "w64": b"riff : 1000 (should be 900)\ndata : 4294967295 (should be 12)\n",
+    }
+
+
+def _pickles() -> dict[str, bytes]:
+    """Models of one and of two tensors, with the arguments that upstream's files have."""
+    kwargs = b"}(" + text("sources") + b"](" + text("drums") + text("bass") + b"e" + text("segment")
+    kwargs += b"cfractions\nFraction\n" + text("39/5") + b"\x85R" + text("channels") + b"K\x30" + text("x") + b"Nu"
+    score = b"cnumpy.core.multiarray\nscalar\n)R"
+    second = tensor(storage(), offset=b"K\x03", sizes=b"K\x03\x85", strides=b"K\x01\x85")
+    return {
+        "one": join(package_pickle(state(tensor())), bytes(12)),
+        "two": join(package_pickle(state(tensor(), second), kwargs=kwargs), bytes(12)),
+        "score": join(package_pickle(state(tensor()), kwargs=b"}(" + text("score") + score + b"u"), bytes(12)),
+    }
+
+
+def _archives() -> dict[str, bytes]:
+    records = {"archive/data.pkl": b"pickle", "archive/version": b"3\n", "archive/data/0": bytes(8)}
+    saved = io.BytesIO()
+    torch.save({"a": torch.zeros(2)}, saved)
+    return {"python": archive_of(records), "torch": saved.getvalue()}
+
+
+def _records() -> dict[str, bytes]:
+    stems = {"drums.wav": sha256_bytes(b"drums")}
+    return {"whole": json.dumps({**MADE, "stems": stems}).encode()}
+
+
+def _audio_files() -> dict[str, dict[str, bytes]]:
+    """Files of a few samples, of every kind that is read."""
+    samples = np.linspace(-0.5, 0.5, 2 * 300, dtype=np.float32).reshape(300, 2)
+    files: dict[str, bytes] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind in ("WAV", "FLAC", "OGG", "AIFF", "AU", "MP3"):
+            soundfile.write(path := Path(folder) / kind, samples, 44_100, format=kind)
+            files[kind.lower()] = path.read_bytes()
+        for name, codec, container in (
+            ("alac", "alac", "mp4"),
+            ("aac", "aac", "mp4"),
+            ("adts", "aac", "adts"),
+            ("caf", "alac", "caf"),
+        ):
+            files[name] = encode(Path(folder) / name, samples, codec, container=container).read_bytes()
+    unstated = bytearray(files["wav"])
+    size_at = unstated.index(b"data") + 4
+    unstated[size_at : size_at + 4] = bytes(4)
+    unstated[4:8] = bytes(4)
+    return {
+        "audio_file": files,
+        "mp4_statement": {name: files[name] for name in ("alac", "aac")},
+        "caf_statement": {"alac": files["caf"]},
+        "unstated_wav": {"stated": files["wav"][:200], "unstated": bytes(unstated[:200])},
     }
 
 

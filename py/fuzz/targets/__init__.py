@@ -3,10 +3,19 @@
 from collections.abc import Mapping
 
 from fuzz.target import Target
-from fuzz.targets import audio, goldens, mil_packages, mil_serving, packages, weights
+from fuzz.targets import (
+    audio,
+    goldens,
+    legacy_weights,
+    mil_packages,
+    mil_serving,
+    packages,
+    stem_records,
+    weights,
+)
 
 TARGETS: Mapping[str, Target] = {
     target.name: target
-    for module in (weights, mil_packages, mil_serving, packages, goldens, audio)
+    for module in (weights, legacy_weights, mil_packages, mil_serving, packages, goldens, audio, stem_records)
     for target in module.TARGETS
 }

@@ -2,8 +2,7 @@
 
 import json
 import shutil
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from random import Random
 from typing import Any
@@ -27,14 +26,12 @@ from htdemucs_coreml.mil import (
     analyse,
     read_package,
 )
-from htdemucs_coreml.mil.blob import Blob, BlobFile
+from htdemucs_coreml.mil.blob import BlobFile
 from htdemucs_coreml.mil.package import open_package
 from htdemucs_coreml.mil.schema import parse_model
+from htdemucs_coreml.package.weight_file import BLOB_HEADER, SENTINEL, ElementType, WeightFile
 
 _ALIGNMENT = 64
-_SENTINEL = 0xDEADBEEF
-_FILE_HEADER = struct.Struct("<II56s")
-_BLOB_HEADER = struct.Struct("<IIQQQ32s")
 _MANIFEST = {
     "fileFormatVersion": "1.0.0",
     "itemInfoEntries": {"M": {"path": "model.mlmodel"}, "W": {"path": "weights"}},
@@ -47,42 +44,19 @@ _MAXIMUM_ENTRIES = 16
 
 
 def blob_file(data: bytes) -> None:
-    """A weight file: what is read accounts for every byte of it."""
-    path = written("weight.bin", data)
-    file = BlobFile(path)
-    count, version, _ = _FILE_HEADER.unpack_from(data)
-    assert version == 2
-    offset, blobs = _ALIGNMENT, []
-    for _ in range(count):
+    """A weight file: the writer makes the same bytes of what the reader gives."""
+    file = BlobFile(written("weight.bin", data))
+    weights = WeightFile()
+    offset = _ALIGNMENT
+    for _ in range(int.from_bytes(data[:4], "little")):
         blob = file.blob(offset)
-        elements = blob.elements()
-        assert elements.shape == (blob.count,)
-        assert elements.dtype == blob.dtype.numpy
-        (code,) = struct.unpack_from("<I", data, offset + 4)
-        packed = _packed(blob)
-        blobs.append((code, packed, len(packed) * 8 - blob.count * blob.dtype.bits))
-        offset += _ALIGNMENT + -(-len(packed) // _ALIGNMENT) * _ALIGNMENT
-    rebuilt = blob_bytes(blobs)
-    # Zeros behind the last blob may be missing.
-    assert len(rebuilt) - _ALIGNMENT < len(data) <= len(rebuilt)
-    assert rebuilt[: len(data)] == data
-
-
-def _packed(blob: Blob) -> bytes:
-    elements, bits = blob.elements(), blob.dtype.bits
-    if bits >= 8:
-        return elements.tobytes()
-    unpacked = np.unpackbits(elements.view(np.uint8)[:, None], axis=1, count=bits, bitorder="little")
-    return np.packbits(unpacked.reshape(-1), bitorder="little").tobytes()
-
-
-def blob_bytes(blobs: Sequence[tuple[int, bytes, int]]) -> bytes:
-    """A weight file of blobs: code of the element type, data, number of elements' unused bits at its end."""
-    content = bytearray(_FILE_HEADER.pack(len(blobs), 2, bytes(56)))
-    for code, data, unused in blobs:
-        content += _BLOB_HEADER.pack(_SENTINEL, code, len(data), len(content) + _ALIGNMENT, unused, bytes(32)) + data
-        content += bytes(-len(content) % _ALIGNMENT)
-    return bytes(content)
+        assert blob.elements().shape == (blob.count,)
+        assert weights.add(ElementType[blob.dtype.value], blob.elements()) == offset
+        offset = -(-(offset + _ALIGNMENT + blob.data.size) // _ALIGNMENT) * _ALIGNMENT
+    again = b"".join(weights.chunks())
+    # The reader takes zeros behind the last blob, up to the next one's place.
+    assert len(data) - len(again) < _ALIGNMENT
+    assert data == again + bytes(len(data) - len(again))
 
 
 def _mutate_blob_file(data: bytes, maximum: int, random: Random, mutate_bytes: MutateBytes) -> bytes:
@@ -93,8 +67,8 @@ def _mutate_blob_file(data: bytes, maximum: int, random: Random, mutate_bytes: M
     at = _ALIGNMENT * random.randrange(len(data) // _ALIGNMENT)
     choice = random.randrange(4)
     if choice == 0 and len(data) + _ALIGNMENT <= maximum:
-        changed += bytes(-len(changed) % _ALIGNMENT) + _BLOB_HEADER.pack(
-            _SENTINEL, random.randrange(17), 0, len(changed) + _ALIGNMENT, 0, bytes(32)
+        changed += bytes(-len(changed) % _ALIGNMENT) + BLOB_HEADER.pack(
+            SENTINEL, random.randrange(17), 0, len(changed) + _ALIGNMENT, 0
         )
         changed[0:4] = (int.from_bytes(changed[0:4], "little") + 1 & 0xFFFFFFFF).to_bytes(4, "little")
     elif choice == 1:
@@ -202,11 +176,12 @@ def _bytes(read: Program) -> int:
 
 
 _READING = (PackageError, WeightsError, ProgramError, UnsupportedError)
-_MUTATE_MODEL = mutation(mutation_of(Model_pb2.Model), _mutate_blob_file, of_first=0.9)
+MUTATE_PACKAGE = mutation(mutation_of(Model_pb2.Model), _mutate_blob_file, of_first=0.9)
+"""Changes a model, or the weight file that belongs to it."""
 
 TARGETS = (
     Target("mil_blob_file", blob_file, (WeightsError,), weight=12, mutate=_mutate_blob_file),
     Target("mil_package_folder", package_folder, (PackageError,), weight=8, mutate=mutate_json),
-    Target("mil_program", program, _READING, weight=8, mutate=_MUTATE_MODEL),
-    Target("mil_execution", execution, (*_READING, ExecutionError), weight=6, mutate=_MUTATE_MODEL),
+    Target("mil_program", program, _READING, weight=5, mutate=MUTATE_PACKAGE),
+    Target("mil_execution", execution, (*_READING, ExecutionError), weight=5, mutate=MUTATE_PACKAGE),
 )

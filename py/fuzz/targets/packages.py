@@ -1,6 +1,8 @@
 """Packages of this project, and the lock."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -9,15 +11,19 @@ from google.protobuf.message import DecodeError
 
 from fuzz.json_mutation import mutate_json
 from fuzz.parts import mutation, split
-from fuzz.protobuf_mutation import mutation_of
 from fuzz.scratch import folder, written
 from fuzz.target import MutateBytes, Target
+from fuzz.targets.mil_packages import MUTATE_PACKAGE
+from htdemucs_coreml.package.canonical import write_package
+from htdemucs_coreml.package.canonicalisation import canonicalise
 from htdemucs_coreml.package.contents import differences, list_contents
 from htdemucs_coreml.package.digests import UNSIGNED, sha256_bytes
+from htdemucs_coreml.package.files import package_files
 from htdemucs_coreml.package.layout import MANIFEST, MODEL, WEIGHT_BIN, manifest
 from htdemucs_coreml.package.lock import LockError, compare_with_lock, digest_artefact, read_lock
 from htdemucs_coreml.package.metadata import PackageError, PackageMetadata
 from htdemucs_coreml.package.reader import read_package
+from htdemucs_coreml.package.weight_file import WeightFile
 
 _MAXIMUM_LINES = 64
 
@@ -38,21 +44,56 @@ def metadata(data: bytes) -> None:
 
 
 def package(data: bytes) -> None:
-    """A model and a weight file, as they are and with right digests."""
+    """A model and a weight file, as they are and with right digests; a package that is read is written as the same."""
     model, weights = split(data)
     signed = _signed(model, weights)
     for serialised in (signed, model) if signed is not None else (model,):
         _package(serialised, weights)
 
 
-def _package(model: bytes, weights: bytes) -> None:
-    path = folder() / "own.mlpackage"
+def canonical_form(data: bytes) -> None:
+    """Any program's package; the canonical form of its canonical form is the same."""
+    source = _written("source.mlpackage", *split(data))
+    first, second = folder() / "first.mlpackage", folder() / "second.mlpackage"
+    canonicalise(source, first)
+    canonicalise(first, second)
+    assert _bytes(first) == _bytes(second)
+
+
+def _bytes(path: Path) -> dict[str, bytes]:
+    return {str(relative): file.read_bytes() for relative, file in package_files(path).items()}
+
+
+def _written(name: str, model: bytes, weights: bytes) -> Path:
     for file, content in ((MANIFEST, manifest()), (MODEL, model), (WEIGHT_BIN, weights)):
-        written(f"own.mlpackage/{file}", content)
-    read = read_package(path)
+        written(f"{name}/{file}", content)
+    return folder() / name
+
+
+def _package(model: bytes, weights: bytes) -> None:
+    read = read_package(_written("own.mlpackage", model, weights))
     listing = list_contents(read)
     assert not list(differences(listing, listing))
     assert all(line.isprintable() for line in listing)
+    if read.model.SerializeToString(deterministic=True) == model:
+        again = folder() / "again.mlpackage"
+        write_package(again, read.model, _StoredWeights(weights))
+        assert read_package(again).digest == read.digest
+
+
+class _StoredWeights(WeightFile):
+    """A weight file of any content."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self._content = content
+
+    @property
+    def is_empty(self) -> bool:
+        return False
+
+    def chunks(self) -> Iterator[bytes | memoryview]:
+        yield self._content
 
 
 def _signed(serialised: bytes, weights: bytes) -> bytes | None:
@@ -114,11 +155,10 @@ def _mutate_lines(data: bytes, maximum: int, random: Random, mutate_bytes: Mutat
     return b"\n".join(lines)[:maximum]
 
 
-_MUTATE_PACKAGE = mutation(mutation_of(Model_pb2.Model), lambda d, m, _, mutate: mutate(d, m), of_first=0.9)
-
 TARGETS = (
     Target("package_metadata", metadata, (PackageError,), weight=8, mutate=mutate_json),
-    Target("package", package, (PackageError,), weight=8, mutate=_MUTATE_PACKAGE),
+    Target("package", package, (PackageError,), weight=3, mutate=MUTATE_PACKAGE),
+    Target("canonical_form", canonical_form, (PackageError,), weight=3, mutate=MUTATE_PACKAGE),
     Target("lock", lock, (LockError,), weight=8, mutate=mutate_json),
     Target("contents", listing, (), weight=6, mutate=mutation(_mutate_lines, _mutate_lines, of_first=0.5)),
 )

@@ -14,7 +14,7 @@ def test_shares_add_up_to_the_executions_and_follow_the_weights() -> None:
 
 
 def test_no_target_gets_trivially_few_executions() -> None:
-    assert min(campaign.shares(list(TARGETS.values()), 1_000_000).values()) >= 20_000
+    assert min(campaign.shares(list(TARGETS.values()), 1_000_000).values()) >= 10_000
 
 
 def test_figures_are_those_that_the_fuzzer_printed_last() -> None:
