@@ -37,8 +37,7 @@ def _mutated(mutate: Callable[..., bytes], data: bytes, maximum: int) -> list[by
 def test_mutations_of_a_target_change_its_inputs_within_its_size(name: str) -> None:
     target = TARGETS[name]
     assert target.mutate is not None
-    for path in sorted((CORPUS / name).iterdir())[:3]:
-        data = path.read_bytes()
+    for data in sorted((path.read_bytes() for path in (CORPUS / name).iterdir()), key=len)[-3:]:
         mutated = _mutated(target.mutate, data, target.maximum_bytes)
         assert max(map(len, mutated)) <= target.maximum_bytes
         assert len(set(mutated) - {data}) > 20
