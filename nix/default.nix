@@ -3,6 +3,19 @@
 let
   inherit (pkgs) lib;
 
+  registry = builtins.fromTOML (builtins.readFile ../py/src/htdemucs_coreml/models/registry.toml);
+  variants = lib.attrNames (
+    builtins.fromTOML (builtins.readFile ../py/src/htdemucs_coreml/convert/variants.toml)
+  );
+  packageFolder =
+    name: packages:
+    pkgs.linkFarm name (
+      map (package: {
+        inherit (package) name;
+        path = package;
+      }) packages
+    );
+
   project = lib.makeScope pkgs.newScope (self: {
     sources = self.callPackage ./sources.nix { };
     wheels = self.callPackage ./wheels.nix { };
@@ -48,30 +61,29 @@ let
     mlpackage = self.callPackage ./mlpackage.nix { };
     mlpackages =
       let
-        variants = lib.attrNames (
-          builtins.fromTOML (builtins.readFile ../py/src/htdemucs_coreml/convert/variants.toml)
-        );
         variantsOf =
           model: weights:
           lib.recurseIntoAttrs (
             lib.genAttrs variants (variant: self.mlpackage { inherit model variant weights; })
           );
+        published = lib.attrNames (lib.filterAttrs (_: entry: entry ? weights) registry);
       in
-      {
-        fixture = variantsOf "fixture" self.weights-fixture;
-        htdemucs_6s = variantsOf "htdemucs_6s" self.weights-htdemucs_6s;
-      };
-    embeddedPackages = pkgs.linkFarm "htdemucs-coreml-packages" (
-      map
-        (package: {
-          inherit (package) name;
-          path = package;
-        })
-        [
-          self.mlpackages.fixture.float32
-          self.mlpackages.fixture."float32-7_8s"
-        ]
-    );
+      { fixture = variantsOf "fixture" self.weights-fixture; }
+      // lib.genAttrs published (model: variantsOf model (self.publishedWeights model));
+    # For each bag of models and variant, a folder of its members' packages.
+    bags = lib.mapAttrs (
+      bag: entry:
+      lib.recurseIntoAttrs (
+        lib.genAttrs variants (
+          variant:
+          packageFolder "${bag}.${variant}.packages" (map (member: self.mlpackages.${member}.${variant}) entry.bag)
+        )
+      )
+    ) (lib.filterAttrs (_: entry: entry ? bag) registry);
+    embeddedPackages = packageFolder "htdemucs-coreml-packages" [
+      self.mlpackages.fixture.float32
+      self.mlpackages.fixture."float32-7_8s"
+    ];
     testPackages = self.callPackage ./test-packages.nix { };
 
     interpreter = self.callPackage ./interpreter.nix { };
@@ -103,6 +115,7 @@ in
 
   legacyPackages = {
     inherit (project)
+      bags
       development
       embeddedPackages
       interpreter

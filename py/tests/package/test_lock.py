@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from coremltools.proto import Model_pb2
 
+from htdemucs_coreml.convert.variants import variants
+from htdemucs_coreml.models.registry import registry
 from htdemucs_coreml.package.contents import differences, list_contents
 from htdemucs_coreml.package.layout import WEIGHT_BIN
 from htdemucs_coreml.package.lock import LockEntry, LockError, compare_with_lock, read_lock, update_lock
@@ -32,6 +34,12 @@ def package(small_package: Path, tmp_path: Path) -> Path:
     copy = tmp_path / "copy.mlpackage"
     shutil.copytree(small_package, copy)
     return copy
+
+
+def test_every_package_of_the_registry_has_an_entry() -> None:
+    packages = {f"mlpackages.{model}.{variant}" for model in registry() for variant in variants()}
+    locked = read_lock(REPOSITORY / "goldens" / "lock.json")
+    assert packages == {name for name in locked if name.startswith("mlpackages.")}
 
 
 def test_a_package_agrees_with_the_entry_made_from_it(package: Path, lock: Path, contents: Path) -> None:
