@@ -14,7 +14,7 @@ import soundfile
 
 from fake_cores import gains_core
 from htdemucs_coreml import backends
-from htdemucs_coreml.audio.writing import Encoding, wav_header
+from htdemucs_coreml.audio.wav import wav_header
 from htdemucs_coreml.cli import main
 
 TABLE = Path(__file__).parents[3] / "docs" / "bad-input.md"
@@ -40,7 +40,7 @@ def failure(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) 
 
 def test_nan_in_the_middle_of_an_hour_is_told_with_its_time(failure: Any, tmp_path: Path) -> None:
     rate_hz, seconds, bad_second = 8_000, 3600, 1800
-    header = wav_header(Encoding.FLOAT32, rate_hz, seconds * rate_hz)
+    header = wav_header(None, rate_hz, seconds * rate_hz)
     path = tmp_path / "hour.wav"
     with path.open("wb") as file:
         file.write(header)
@@ -56,7 +56,7 @@ def test_nan_in_the_middle_of_an_hour_is_told_with_its_time(failure: Any, tmp_pa
 def test_a_header_that_promises_4_gib_is_not_believed(failure: Any, tmp_path: Path) -> None:
     path = tmp_path / "huge.wav"
     frames = (4 << 30) // 8 - 1000
-    path.write_bytes(wav_header(Encoding.FLOAT32, 44_100, frames) + bytes(10))
+    path.write_bytes(wav_header(None, 44_100, frames) + bytes(10))
     line = failure("separate", path, "-o", tmp_path / "out", "--package", "p")
     assert line == f"error: {path}: the file is truncated, {frames * 8 - 10} bytes of its samples are missing"
 

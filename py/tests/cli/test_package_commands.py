@@ -201,7 +201,10 @@ def test_verify_without_weights_compares_with_the_lock_alone(published: Path, lo
     update_lock(published, name, lock, lock.parent / "contents" / f"{name}.txt")
     result = run(verify, published, "--lock", lock)
     assert result.exit_code == 0
-    assert "PyTorch  not compared: the weights of htdemucs_6s were neither given nor fetched; give them with --weights" in result.output
+    assert (
+        "PyTorch  not compared: the weights of htdemucs_6s were neither given nor fetched; give them with --weights"
+        in result.output
+    )
     assert result.output.endswith("verified: layout and digests, lock\n")
 
 
