@@ -60,6 +60,8 @@ def read_packet_table(stream: BinaryIO) -> PacketTable:
         if size < 0 or content + size > file_bytes:
             raise CAFError("the file is truncated or damaged: a chunk ends after the file")
         if kind == b"data":
+            if size < 4:
+                raise CAFError("the file is damaged: its samples are shorter than the number before them")
             # The first four bytes number the edits.
             data_bytes = size - 4
         if kind == b"pakt":
