@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import soundfile
@@ -24,7 +25,7 @@ from htdemucs_coreml.cli.fetch_report import JSONFetchReport
 from htdemucs_coreml.cli.separate import command as separate_command
 from htdemucs_coreml.cli.verify import command as verify_command
 from htdemucs_coreml.files import sha256_file
-from htdemucs_coreml.models.registry import ModelEntry, PublishedFile
+from htdemucs_coreml.models.registry import ModelEntry, PublishedFile, bags
 from htdemucs_coreml.weights.cache import cache_folder
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from htdemucs_coreml.weights.content import WeightsError
@@ -191,6 +192,21 @@ def test_the_form_is_chosen_by_the_files_ending(
     assert fetch("small").stdout == f"{cache / 'small.safetensors'}\n"
 
 
+def test_the_files_of_a_bag_are_those_of_its_members(
+    entry: ModelEntry, cache: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def member(name: str) -> ModelEntry:
+        return replace(entry, name=name, weights=(replace(entry.weights[0], file=f"{name}.safetensors"),))
+
+    monkeypatch.setattr(fetch_module, "find_model", member)
+    fetched = fetch("htdemucs_ft")
+    members = bags()["htdemucs_ft"].members
+    assert fetched.stdout.splitlines() == [str(cache / f"{name}.safetensors") for name in members]
+    assert {(cache / f"{name}.safetensors").read_bytes() for name in members} == {weights.read_bytes()}
+    assert fetched.stderr.count("ask its authors") == 1
+    assert "--sha256 is for one file" in fetch("htdemucs_ft", "--sha256", "0" * 64).stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -353,6 +369,9 @@ def test_verify_and_separate_hand_on_a_sha256(tmp_path: Path, monkeypatch: pytes
         given.append(named.get("sha256", positional[-1]))
         raise WeightsError("refused")
 
+    for name, result in (("read_package", None), ("compare_package_with_lock", SimpleNamespace(verdict=None))):
+        monkeypatch.setattr(f"htdemucs_coreml.cli.verify.{name}", lambda *_, result=result: result)
+    monkeypatch.setattr("htdemucs_coreml.cli.verify.missing_weights", lambda *_: None)
     monkeypatch.setattr("htdemucs_coreml.cli.verify.verify_package", refused)
     CliRunner().invoke(verify_command, ["x.mlpackage", "--sha256", digest.upper()])
     monkeypatch.setattr("htdemucs_coreml.backends.load_backend", refused)

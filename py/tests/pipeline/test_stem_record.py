@@ -142,5 +142,5 @@ def test_an_input_that_changed_is_told(state: InputState, change: Callable[[Path
 
 def test_an_input_that_is_gone_is_told(state: InputState) -> None:
     state.path.unlink()
-    with pytest.raises(AudioError, match=r"song\.wav: the file cannot be read: No such file"):
+    with pytest.raises(AudioError, match=r"song\.wav: the file cannot be read any more"):
         state.require_unchanged()

@@ -11,7 +11,7 @@ from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.sha256_option import checked_sha256
 from htdemucs_coreml.cli.termination import Terminated
 from htdemucs_coreml.downloads import Download, download
-from htdemucs_coreml.models.registry import ModelEntry, PublishedFile, UnknownModelError, find_model
+from htdemucs_coreml.models.registry import ModelEntry, PublishedFile, UnknownModelError, bags, find_model
 from htdemucs_coreml.weights.cache import cache_folder
 from htdemucs_coreml.weights.content import MAX_FILE_BYTES, WeightsError
 
@@ -52,18 +52,20 @@ Examples:
 def command(model: str, output_folder: Path | None, form: str, sha256: str | None, as_json: bool, quiet: bool) -> None:
     """Get the published weights of MODEL from their publisher.
 
-    The file appears when its size and sha256 are those of the registry, and not before. A download that was interrupted
-    goes on where it ended. Where the file is there already, nothing is downloaded. The last line printed is its path.
+    For a bag of models (`htdemucs_ft`) these are the files of its members. A file appears when its size and sha256 are
+    those of the registry, and not before. A download that was interrupted goes on where it ended. Where the file is
+    there already, nothing is downloaded. The last lines printed are the paths.
     """
     try:
-        entry = find_model(model)
+        entries = [find_model(name) for name in (bags()[model].members if model in bags() else (model,))]
     except UnknownModelError as error:
         raise click.UsageError(str(error)) from error
-    files = _files(entry, form)
+    files = [_file(entry, form) for entry in entries]
     if sha256 is not None and len(files) > 1:
         raise click.UsageError(f"--sha256 is for one file, and {model} has {len(files)}")
     report: FetchReport = JSONFetchReport(quiet=quiet) if as_json else TextFetchReport(quiet=quiet)
-    report.note(f"licence of the weights of {model}: {entry.licence}")
+    for licence in dict.fromkeys(entry.licence for entry in entries):
+        report.note(f"licence of the weights of {model}: {licence}")
     told: tuple[type[Exception], ...] = (*expected_errors(), OSError)
     failed = 0
     for published in files:
@@ -77,13 +79,13 @@ def command(model: str, output_folder: Path | None, form: str, sha256: str | Non
         sys.exit(EXIT_FAILED)
 
 
-def _files(entry: ModelEntry, form: str) -> tuple[PublishedFile, ...]:
-    """The files that together are a model in one form."""
+def _file(entry: ModelEntry, form: str) -> PublishedFile:
+    """The file of a model in one form."""
     if not entry.weights:
         raise click.UsageError(f"{entry.name} needs no file: its weights are generated")
     for published in entry.weights:
         if Path(published.file).suffix == f".{form}":
-            return (published,)
+            return published
     raise click.UsageError(f"{entry.name} is not published in the form {form}")
 
 

@@ -27,6 +27,7 @@ from typing import Any
 
 from htdemucs_coreml import __version__
 from htdemucs_coreml.audio.errors import AudioError
+from htdemucs_coreml.audio.file_version import FileVersion
 from htdemucs_coreml.files import sha256_file
 from htdemucs_coreml.pipeline.stem_folder import RECORD_FILE
 
@@ -42,19 +43,15 @@ class InputState:
     ----------
     path : Path
         The file.
-    bytes : int
-        Its size.
+    version : FileVersion
+        Its size, and by what a change is seen.
     sha256 : str
         Digest of its content.
-    modified_ns, inode : int
-        By which a change is seen.
     """
 
     path: Path
-    bytes: int
+    version: FileVersion
     sha256: str
-    modified_ns: int
-    inode: int
 
     @classmethod
     def of(cls, path: Path) -> "InputState":
@@ -66,8 +63,7 @@ class InputState:
             If it cannot be read.
         """
         try:
-            before = path.stat()
-            state = cls(path, before.st_size, sha256_file(path), before.st_mtime_ns, before.st_ino)
+            state = cls(path, FileVersion.of_status(path.stat()), sha256_file(path))
         except OSError as error:
             raise AudioError(f"{path}: the file cannot be read: {error.strerror}") from error
         state.require_unchanged()
@@ -81,11 +77,10 @@ class InputState:
         AudioError
             If it has, or is gone.
         """
-        try:
-            now = self.path.stat()
-        except OSError as error:
-            raise AudioError(f"{self.path}: the file cannot be read: {error.strerror}") from error
-        if (now.st_size, now.st_mtime_ns, now.st_ino) != (self.bytes, self.modified_ns, self.inode):
+        now = FileVersion.at(self.path)
+        if now is None:
+            raise AudioError(f"{self.path}: the file cannot be read any more; separate it again where it is now")
+        if now != self.version:
             raise AudioError(f"{self.path}: the file changed while it was read; separate it again")
 
 
@@ -104,7 +99,7 @@ def making(state: InputState, core: str, plan: object, options: object) -> dict[
     table = {
         "version": RECORD_VERSION,
         "program": __version__,
-        "input": {"bytes": state.bytes, "sha256": state.sha256},
+        "input": {"bytes": state.version.size_bytes, "sha256": state.sha256},
         "core": core,
         "plan": _fields(plan),
         "options": _fields(options),
