@@ -201,6 +201,8 @@ def _size(stream: io.FileIO) -> int:
 
 def _receive(wanted: Download, stream: io.FileIO, progress: DownloadProgress) -> None:
     """Receive what is missing, in as many attempts as it takes while each brings something."""
+    if _size(stream) > wanted.limit:
+        stream.truncate(0)
     pauses = iter(RETRY_SECONDS)
     while _size(stream) != wanted.bytes:
         before = _size(stream)

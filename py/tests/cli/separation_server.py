@@ -60,7 +60,7 @@ def child(run: dict[str, Any], report: Path) -> None:
     core = gains_core({"drums": run["gain"], "bass": -run["gain"]}, SEGMENT_SAMPLES)
     core.identity = f"gain {run['gain']}"
 
-    def load(_: object) -> tuple[CoreBackend, ChunkPlan]:
+    def load(*_: object) -> tuple[CoreBackend, ChunkPlan]:
         return core, design_plan(segment_samples=SEGMENT_SAMPLES)
 
     setattr(separate.CoreChoice, "load", load)  # noqa: B010

@@ -35,7 +35,7 @@ RECIPE_CALL = re.compile(r"(?:`|^    |\$\()(?:just|\./bootstrap) ([a-z][\w-]*)",
 CONTEXT = click.Context(application, **application.context_settings)
 COMMANDS = list(application.list_commands(CONTEXT))
 # Placeholders of documentation, and values that stand for them.
-PLACEHOLDERS = {"NAME": "fixture", "MODEL": "fixture"}
+PLACEHOLDERS = {"NAME": "fixture", "MODEL": "fixture", "HEX": "0" * 64}
 
 
 def calls_in(text: str) -> Iterator[str]:

@@ -102,6 +102,7 @@ def test_a_song_becomes_a_folder_of_stems(loader: Loader, song: Path, tmp_path: 
             "packages": None,
             "weights": None,
             "segment": None,
+            "sha256": None,
             "stems": None,
         }
     ]

@@ -186,7 +186,10 @@ def test_a_header_whose_length_begins_like_a_pickle_is_none(weights_file: Path) 
 
 
 def test_published_weights_are_never_replaced_by_generated_ones() -> None:
-    with pytest.raises(WeightsError, match=r"needs its published weights: get https://.*5c90dfd2\.safetensors"):
+    with pytest.raises(
+        WeightsError,
+        match=r"needs its published weights: run `htdemucs-coreml fetch htdemucs_6s` .* https://.*5c90dfd2\.safetensors",
+    ):
         load_weights(find_model("htdemucs_6s"), None)
 
 

@@ -10,8 +10,14 @@ from htdemucs_coreml.package.canonicalisation import canonicalise
 from htdemucs_coreml.package.digests import tree_sha256
 from htdemucs_coreml.package.files import package_files, require_sizes
 
+_EXAMPLES = """
+\b
+Examples:
+  htdemucs-coreml canonicalise saved.mlpackage -o canonical.mlpackage
+"""
 
-@click.command("canonicalise")
+
+@click.command("canonicalise", epilog=_EXAMPLES)
 @click.argument("package", type=GivenPath())
 @click.option(
     "-o",
