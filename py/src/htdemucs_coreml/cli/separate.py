@@ -137,7 +137,8 @@ Examples:
     "--weights",
     metavar="FILE",
     type=GivenPath(),
-    help="The model's safetensors file, for --backend torch; for a bag of models, the folder of its members' files.",
+    help="The model's safetensors or .th file, for --backend torch; for a bag of models, the folder of its members' "
+    "files.  [default: what was fetched]",
 )
 @sha256_option
 @click.option(
@@ -178,9 +179,9 @@ def command(
 ) -> None:
     """Separate songs into stems.
 
-    Each INPUT (WAV, FLAC, MP3, Ogg, AIFF, …) becomes a folder DIR/<input's name> with one stereo file for each stem, at
-    the input's sample rate and length. A song's stems appear when all are complete, or not at all. Memory does not grow
-    with the song.
+    Each INPUT (WAV, AIFF, FLAC, MP3, M4A, Ogg, …) becomes a folder DIR/<input's name> with one stereo file for each
+    stem, at the input's sample rate and length. A song's stems appear when all are complete, or not at all. Memory does
+    not grow with the song.
 
     An INPUT that is a folder stands for the audio files in it and in its sub-folders, which are then made in DIR as
     well: of the INPUT Music, Music/Band/song.mp3 becomes DIR/Band/song. Hidden files and others are left out.

@@ -53,7 +53,8 @@ Examples:
     "--weights",
     metavar="FILE",
     type=GivenPath(),
-    help="The weights that the package was made from; not needed for the fixture model, whose weights are computed.",
+    help="The weights that the package was made from; not needed for the fixture model, whose weights are computed.  "
+    "[default: the file that was fetched]",
 )
 @sha256_option
 @click.option(
