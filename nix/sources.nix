@@ -45,6 +45,7 @@ in
       "files.py"
       "models"
       "package"
+      "precision"
       "weights"
     ]
   );

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from htdemucs_coreml.convert.variants import Variant
 from htdemucs_coreml.models.registry import ModelEntry
+from htdemucs_coreml.precision.plans import FLOAT32_PLAN
 
 SHORT_SEGMENT_SAMPLES = 11264
 """Eleven hops: the shortest segment that reaches every operation of the core."""
@@ -27,4 +28,7 @@ SMALL_FOUR_STEM_ENTRY = replace(
     architecture=MappingProxyType({**SMALL_ENTRY.architecture, "bottom_channels": 24}),
 )
 
-SHORT_VARIANT = Variant(name="float32", segment_samples=SHORT_SEGMENT_SAMPLES, precision="float32")
+SHORT_VARIANT = Variant(name="float32", segment_samples=SHORT_SEGMENT_SAMPLES, plan=FLOAT32_PLAN)
+
+FLOAT32_VARIANTS = ("float32", "float32-7_8s")
+"""Variants whose full-size packages tests have at hand."""

@@ -12,6 +12,7 @@ from htdemucs_coreml.convert.variants import UnknownVariantError, find_variant, 
 from htdemucs_coreml.core.inner import extract_inner_model
 from htdemucs_coreml.core.rewrites import rewritten
 from htdemucs_coreml.package.reader import Package, read_package
+from htdemucs_coreml.precision.plans import shipped_plans
 
 MAX_OPERATIONS = 870
 MAX_BYTES = 119_000_000
@@ -118,11 +119,11 @@ def test_a_graph_that_the_converter_refuses_is_one_clear_error(
         convert_core(extract_inner_model(small_network, 11_264))
 
 
-def test_variants_have_the_segments_of_the_two_chunk_plans() -> None:
-    assert {name: variant.segment_samples for name, variant in variants().items()} == {
-        "float32": 441_000,
-        "float32-7_8s": 343_980,
-    }
+def test_every_variant_has_the_segment_of_one_of_the_two_chunk_plans() -> None:
+    for name, variant in variants().items():
+        plan, short = name.removesuffix("-7_8s"), name.endswith("-7_8s")
+        assert (variant.plan.name, variant.segment_samples) == (plan, 343_980 if short else 441_000)
+    assert len(variants()) == 2 * len(shipped_plans())
 
 
 def test_an_unknown_variant_is_an_error_that_lists_the_known_ones() -> None:

@@ -11,12 +11,14 @@ from htdemucs_coreml.convert.variants import find_variant, variants
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL, bags, find_model, registry
 from htdemucs_coreml.package.canonical import require_target
 from htdemucs_coreml.package.reader import read_package
+from htdemucs_coreml.precision.plans import read_plan
 from htdemucs_coreml.weights.source import load_weights
 
 _EXAMPLES = """
 \b
 Examples:
   htdemucs-coreml convert --model fixture -o fixture.mlpackage
+  htdemucs-coreml convert --variant mixed-7_8s -o fixture.mlpackage
   htdemucs-coreml convert --model htdemucs_6s -o htdemucs_6s.mlpackage        # after `fetch htdemucs_6s`
   htdemucs-coreml convert --model htdemucs_6s --weights own.th --sha256 HEX -o own.mlpackage
 """
@@ -46,13 +48,21 @@ Examples:
     help="Precision and segment: a name that ends in -7_8s takes segments of 7.8 s (as trained), others of 10 s.",
 )
 @click.option(
+    "--plan-file",
+    type=GivenPath(),
+    help="A precision plan of your own (TOML), which names blocks and their types. --variant then says which segment: "
+    "float32 or float32-7_8s.",
+)
+@click.option(
     "-o",
     "--output",
     required=True,
     type=click.Path(path_type=Path),
     help="The .mlpackage to write or replace.",
 )
-def command(model: str, weights: Path | None, sha256: str | None, variant: str, output: Path) -> None:
+def command(
+    model: str, weights: Path | None, sha256: str | None, variant: str, plan_file: Path | None, output: Path
+) -> None:
     """Convert a model to a Core ML package.
 
     The bytes depend on the weights, the variant and the locked dependencies, and on nothing else: the printed sha256
@@ -64,7 +74,14 @@ def command(model: str, weights: Path | None, sha256: str | None, variant: str, 
         members = ", ".join(bags()[model].members)
         raise click.BadParameter(f"{model} is a bag of models: convert each of {members}", param_hint="--model")
     require_target(output)
+    chosen = find_variant(variant)
+    if plan_file is not None:
+        if not chosen.plan.is_float32:
+            raise click.BadParameter(
+                f"{variant} has a plan of its own; --plan-file goes with float32", param_hint="--variant"
+            )
+        chosen = chosen.with_plan(read_plan(plan_file))
     checkpoint = load_weights(find_model(model), weights, sha256)
-    convert_checkpoint(checkpoint, find_variant(variant), output)
+    convert_checkpoint(checkpoint, chosen, output)
     package = read_package(output)
     click.echo(f"{output}  {package.bytes / 1e6:.1f} MB  sha256 {package.digest}")

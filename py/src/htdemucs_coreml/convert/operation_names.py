@@ -22,6 +22,12 @@ def name_operations(program: Program) -> None:
         _name_function(function)
 
 
+def block_of(name: str) -> tuple[str, ...]:
+    """Path of the block that an operation is named after, outermost first; empty for what stands outside of blocks."""
+    *modules, _ = name.split(SEPARATOR)
+    return () if modules == [CORE_SCOPE] else tuple(modules)
+
+
 def _name_function(function: Function) -> None:
     kept = {*function.inputs, *(output.name for output in function.outputs)}
     taken: Counter[str] = Counter(kept)

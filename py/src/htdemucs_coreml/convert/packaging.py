@@ -22,20 +22,20 @@ def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -
     checkpoint : Checkpoint
         The model's weights.
     variant : Variant
-        Precision and segment length.
+        Precision plan and segment length.
     output : Path
         The ``.mlpackage`` to write, whole or not at all.
 
     Raises
     ------
-    ModelExtractionError, ConversionError
-        If the model cannot be extracted or converted.
+    ModelExtractionError, ConversionError, PlanError, ElementTypeError
+        If the model cannot be extracted or converted, or the plan does not fit it.
     PackageError
         If the package cannot be written; `htdemucs_coreml.package.canonical.require_target` tells beforehand.
     """
     entry = checkpoint.entry
     core = extract_inner_model(build_network(entry, checkpoint.tensors), variant.segment_samples)
-    program = convert_core(rewritten(core))
+    program = convert_core(rewritten(core), variant.plan, entry.name)
     metadata = PackageMetadata(
         model=entry.name,
         variant=variant.name,

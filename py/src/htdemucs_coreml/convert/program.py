@@ -13,12 +13,14 @@ from coremltools.proto import Model_pb2
 from torch.jit._trace import TracerWarning
 
 from htdemucs_coreml.convert.capture import captured
+from htdemucs_coreml.convert.element_types import apply_plan
 from htdemucs_coreml.convert.operation_names import name_operations
 from htdemucs_coreml.convert.passes import PASSES, PASSES_AFTER_NAMING
 from htdemucs_coreml.convert.serialisation import serialised
 from htdemucs_coreml.core.inner import InnerHTDemucs
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 from htdemucs_coreml.package.weight_file import WeightFile
+from htdemucs_coreml.precision.plans import FLOAT32_PLAN, Plan
 
 DEPLOYMENT_TARGET = coremltools.target.iOS18
 
@@ -43,13 +45,17 @@ class ConvertedProgram:
     weights: WeightFile
 
 
-def convert_core(core: InnerHTDemucs) -> ConvertedProgram:
-    """Convert a core to a float32 ML program for iOS 18 and macOS 15.
+def convert_core(core: InnerHTDemucs, plan: Plan = FLOAT32_PLAN, model: str | None = None) -> ConvertedProgram:
+    """Convert a core to an ML program for iOS 18 and macOS 15.
 
     Parameters
     ----------
     core : InnerHTDemucs
         The core, usually rewritten.
+    plan : Plan
+        Types that its blocks compute in.
+    model : str, optional
+        The model's name, for plans that are for certain models only.
 
     Returns
     -------
@@ -60,11 +66,14 @@ def convert_core(core: InnerHTDemucs) -> ConvertedProgram:
     ------
     ConversionError
         If coremltools refuses the graph or changes its inputs or outputs.
+    PlanError, ElementTypeError
+        If the plan names blocks that the core does not have, or cannot be followed.
     """
     with _quiet_converter():
         try:
             program = _converted(core)
             name_operations(program)
+            apply_plan(program, plan, model)
             PassPipelineManager.apply_pipeline(program, coremltools.PassPipeline(list(PASSES_AFTER_NAMING)))
             return ConvertedProgram(*serialised(program, DEPLOYMENT_TARGET.value))
         except (RuntimeError, ValueError) as error:

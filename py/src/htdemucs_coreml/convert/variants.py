@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
-from typing import Literal
 
 from htdemucs_coreml.errors import HTDemucsCoreMLError
+from htdemucs_coreml.precision.plans import Plan, shipped_plans
+
+_SHORT_SUFFIX = "-7_8s"
 
 
 class UnknownVariantError(HTDemucsCoreMLError):
@@ -25,20 +27,30 @@ class Variant:
         The table's key, with the suffix ``-7_8s`` for the short segment.
     segment_samples : int
         Length of one network input in samples at 44,100 Hz.
-    precision : str
-        Compute precision of the program.
+    plan : Plan
+        Types that the program's blocks compute in.
     """
 
     name: str
     segment_samples: int
-    precision: Literal["float32"]
+    plan: Plan
+
+    def with_plan(self, plan: Plan) -> "Variant":
+        """The same segment under another plan, named after it."""
+        suffix = _SHORT_SUFFIX if self.name.endswith(_SHORT_SUFFIX) else ""
+        return Variant(plan.name + suffix, self.segment_samples, plan)
 
 
 @functools.cache
 def variants() -> Mapping[str, Variant]:
     """Every variant by its name."""
     table = tomllib.loads(resources.files(__package__).joinpath("variants.toml").read_text(encoding="utf-8"))
-    return MappingProxyType({name: Variant(name=name, **fields) for name, fields in table.items()})
+    return MappingProxyType(
+        {
+            name: Variant(name, fields["segment_samples"], shipped_plans()[fields["plan"]])
+            for name, fields in table.items()
+        }
+    )
 
 
 def find_variant(name: str) -> Variant:
