@@ -161,10 +161,20 @@ parity song:
 parity-swift *arguments:
     {{ with_packages }} {{ develop }} python py/bench/swift_parity.py --tool "$(just build-swift | tail -n 1)" "$@"
 
+# Compare 7.8 s packages of the fixture, one for each precision plan, with PyTorch on held-out signals (minutes)
+[group('check')]
+fidelity *arguments:
+    {{ develop }} python -m htdemucs_coreml.fidelity.comparison "$@" \
+      $(for plan in float32 mixed design-selector float16; do just build "mlpackages.fixture.$plan-7_8s" | tail -n 1; done)
+
 # Compute the goldens anew and compare them with goldens/small
 [group('check')]
 check-goldens:
     {{ develop }} python -m htdemucs_coreml.goldens check goldens/small "$(just build goldens | tail -n 1)"
+
+# Compare packages of every precision plan with PyTorch and write docs/fidelity.md
+[group('change')]
+update-fidelity: (fidelity "-o" "docs/fidelity.md")
 
 # Compute the goldens anew and write them into goldens/small
 [group('change')]
@@ -175,6 +185,11 @@ update-goldens:
 [group('change')]
 relock model="fixture":
     {{ develop }} ci/relock "$1"
+
+# Derive the plan `mixed` from measurements on the fixture (minutes); the file that comes with the package is replaced
+[group('change')]
+derive-mixed output=(root / "py/src/htdemucs_coreml/precision/plans/mixed.toml"):
+    {{ develop }} python -m htdemucs_coreml.fidelity.derivation -o "$1"
 
 # A shell in the development environment
 [group('change')]

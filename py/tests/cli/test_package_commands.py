@@ -27,6 +27,7 @@ from htdemucs_coreml.package.layout import WEIGHT_BIN
 from htdemucs_coreml.package.lock import LockError, update_lock
 from htdemucs_coreml.package.metadata import PackageError
 from htdemucs_coreml.package.reader import read_package
+from htdemucs_coreml.precision.plans import PlanError
 from htdemucs_coreml.verification import Verification, VerificationError
 from htdemucs_coreml.weights.content import WeightsError
 from package_edits import edit_model, first_value_offset
@@ -386,6 +387,21 @@ def test_convert_refuses_another_ending_as_wrong_usage(tmp_path: Path) -> None:
     result = run(convert, "--output", tmp_path / "package.mlmodel")
     assert result.exit_code == 2
     assert "has to end in .mlpackage" in result.output
+
+
+def test_convert_refuses_a_plan_file_beside_a_variant_that_has_a_plan(tmp_path: Path) -> None:
+    arguments = ("--variant", "float16", "--plan-file", tmp_path / "mine.toml", "-o", tmp_path / "x.mlpackage")
+    result = run(convert, *arguments)
+    assert result.exit_code == 2
+    assert "float16 has a plan of its own" in result.output
+
+
+def test_convert_reads_the_plan_file_before_anything_is_spent(tmp_path: Path) -> None:
+    plan = tmp_path / "mine.toml"
+    plan.write_text("default = 1")
+    result = run(convert, "--plan-file", plan, "-o", tmp_path / "x.mlpackage")
+    assert isinstance(result.exception, PlanError)
+    assert list(tmp_path.iterdir()) == [plan]
 
 
 def test_canonicalise_tells_the_digest_of_what_it_wrote(small_package: Path, tmp_path: Path) -> None:

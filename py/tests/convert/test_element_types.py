@@ -1,3 +1,6 @@
+import os
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -8,6 +11,7 @@ import torch
 from coremltools.converters.mil.frontend.milproto.load import load as load_message
 from coremltools.proto import MIL_pb2
 
+import htdemucs_coreml
 from htdemucs_coreml.backends.interpreted import InterpreterBackend
 from htdemucs_coreml.backends.pytorch import TorchBackend
 from htdemucs_coreml.convert.element_types import MOVING, ElementTypeError
@@ -23,9 +27,7 @@ from htdemucs_coreml.spectrogram import spectrogram
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from small_model import SHORT_SEGMENT_SAMPLES, SHORT_VARIANT
 
-PATCHWORK = parse_plan(
-    "patchwork",
-    """
+PATCHWORK_TEXT = """
     summary = "Every kind of edge: between blocks, within one, at a constant of both types"
     default = "float32"
     [[rules]]
@@ -35,10 +37,11 @@ PATCHWORK = parse_plan(
     blocks = ["frequency_transformer_1", "time_encoder_0.dconv"]
     operations = ["layer_norm", "add"]
     type = "float32"
-    """,
-)
+    """
+PATCHWORK = parse_plan("patchwork", PATCHWORK_TEXT)
 PLANS = {plan.name: plan for plan in (shipped_plans()["float16"], shipped_plans()["design-selector"], PATCHWORK)}
 FLOAT16_FLOOR_DB = 48
+MIXED_FLOOR_DB = 60
 
 
 @pytest.fixture(scope="module")
@@ -132,17 +135,21 @@ def test_coremltools_reads_the_program_and_infers_the_same_types(packages: Mappi
     assert set(declared) - set(package.metadata.contract.input_shapes) <= set(inferred)
 
 
+def nearest_to_pytorch_db(checkpoint: Checkpoint, package: Path) -> float:
+    """SNR of the worst output of a package against PyTorch, on a piece of the song."""
+    mix = torch.from_numpy(synthetic_song(SHORT_SEGMENT_SAMPLES))[None]
+    mixed = spectrogram(mix)
+    inputs = mixed.real.contiguous(), mixed.imag.contiguous(), mix
+    expected = TorchBackend(checkpoint, SHORT_SEGMENT_SAMPLES).predict(*inputs)
+    actual = InterpreterBackend(package).predict(*inputs)
+    return min(snr_db(one, other) for one, other in zip(actual, expected, strict=True))
+
+
 @pytest.mark.parametrize("name", PLANS)
 def test_the_interpreted_package_is_as_near_to_pytorch_as_float16_allows(
     small_checkpoint: Checkpoint, packages: Mapping[str, Path], name: str
 ) -> None:
-    mix = torch.from_numpy(synthetic_song(SHORT_SEGMENT_SAMPLES))[None]
-    mixed = spectrogram(mix)
-    inputs = mixed.real.contiguous(), mixed.imag.contiguous(), mix
-    expected = TorchBackend(small_checkpoint, SHORT_SEGMENT_SAMPLES).predict(*inputs)
-    actual = InterpreterBackend(packages[name]).predict(*inputs)
-    for one, other in zip(actual, expected, strict=True):
-        assert FLOAT16_FLOOR_DB <= snr_db(one, other) < 100
+    assert FLOAT16_FLOOR_DB <= nearest_to_pytorch_db(small_checkpoint, packages[name]) < 100
 
 
 def test_a_plan_without_float16_changes_no_byte(
@@ -168,6 +175,31 @@ def test_a_constant_beyond_float16_is_an_error_that_names_it(small_checkpoint: C
     checkpoint = replace(small_checkpoint, tensors=tensors)
     with pytest.raises(ElementTypeError, match=r"frequency_encoder_0__conv__conv__bias .* up to 65520, beyond"):
         convert_checkpoint(checkpoint, SHORT_VARIANT.with_plan(PLANS["float16"]), tmp_path / "x.mlpackage")
+
+
+def test_the_bytes_are_the_same_in_another_process_with_another_number_of_threads(
+    packages: Mapping[str, Path], tmp_path: Path
+) -> None:
+    threads = 1 if torch.get_num_threads() > 1 else 2
+    plan, package = tmp_path / "patchwork.toml", tmp_path / "patchwork.mlpackage"
+    plan.write_text(PATCHWORK_TEXT)
+    paths = os.pathsep.join([str(Path(htdemucs_coreml.__file__).parents[1]), str(Path(__file__).parents[1])])
+    environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": str(threads), "OMP_NUM_THREADS": str(threads)}
+    script = Path(__file__).with_name("converting.py")
+    subprocess.run([sys.executable, script, plan, str(threads), package], check=True, env=environment)
+    assert read_package(package).digest == read_package(packages["patchwork"]).digest
+
+
+def test_the_plan_mixed_serves_other_models_as_far_as_they_have_its_blocks(
+    small_checkpoint: Checkpoint, tmp_path: Path
+) -> None:
+    path = tmp_path / "mixed.mlpackage"
+    variant = SHORT_VARIANT.with_plan(shipped_plans()["mixed"])
+    with pytest.raises(PlanError, match="names the block frequency_transformer_3, which this core does not have"):
+        convert_checkpoint(small_checkpoint, variant, path)
+    other = replace(small_checkpoint, entry=replace(small_checkpoint.entry, name="small"))
+    convert_checkpoint(other, variant, path)
+    assert MIXED_FLOOR_DB <= nearest_to_pytorch_db(small_checkpoint, path) < 100
 
 
 def test_a_plan_of_ones_own_gives_its_name_to_the_variant() -> None:
