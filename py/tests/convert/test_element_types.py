@@ -28,7 +28,7 @@ from htdemucs_coreml.weights.checkpoint import Checkpoint
 from small_model import SHORT_SEGMENT_SAMPLES, SHORT_VARIANT
 
 PATCHWORK_TEXT = """
-    summary = "Every kind of edge: between blocks, within one, at a constant of both types"
+    summary = "Every kind of edge: between blocks and within one"
     default = "float32"
     [[rules]]
     blocks = ["frequency_encoder_1", "*_transformer_1", "time_decoder_3.conv_tr", "time_encoder_0.dconv"]
@@ -109,6 +109,33 @@ def test_casts_stand_only_where_types_meet_and_once_for_a_value(packages: Mappin
         number = f"{SEPARATOR}{index}" if len(maker.outputs) > 1 else ""
         assert result == name_of(operation) == f"{name_of(maker)}{number}{SEPARATOR}cast"
         assert any(result in arguments(user) for user in operations)
+
+
+def test_everything_in_float16_needs_casts_at_both_ends_alone(packages: Mapping[str, Path]) -> None:
+    casts = [name_of(one) for one in block_operations(read_package(packages["float16"])) if one.type == "cast"]
+    assert len(casts) == 4
+    assert {block_of(name)[:1] for name in casts} == {("core",)}
+
+
+def test_a_constant_that_both_types_use_is_there_in_both(small_checkpoint: Checkpoint, tmp_path: Path) -> None:
+    tensors = dict(small_checkpoint.tensors)
+    tensors["tencoder.2.dconv.layers.0.0.weight"] = tensors["encoder.2.dconv.layers.0.0.weight"]
+    rules = '[[rules]]\nblocks = ["frequency_encoder_2.dconv"]\ntype = "float16"'
+    plan = parse_plan("one", f'summary = "One block of two with equal weights"\ndefault = "float32"\n{rules}')
+    path = tmp_path / "x.mlpackage"
+    convert_checkpoint(replace(small_checkpoint, tensors=tensors), SHORT_VARIANT.with_plan(plan), path)
+    package = read_package(path)
+    types = float_types(package)
+    weights = {
+        block: next(one for one in block_operations(package) if name_of(one) == f"{block}__dconv__0__0__conv")
+        .inputs["weight"]
+        .arguments[0]
+        .name
+        for block in ("frequency_encoder_2", "time_encoder_2")
+    }
+    assert types[weights["frequency_encoder_2"]] == MIL_pb2.FLOAT16
+    assert types[weights["time_encoder_2"]] == MIL_pb2.FLOAT32
+    assert weights["frequency_encoder_2"] == f"{weights['time_encoder_2']}__float16"
 
 
 @pytest.mark.parametrize("name", PLANS)
