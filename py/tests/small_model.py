@@ -28,7 +28,7 @@ SMALL_FOUR_STEM_ENTRY = replace(
     architecture=MappingProxyType({**SMALL_ENTRY.architecture, "bottom_channels": 24}),
 )
 
-SHORT_VARIANT = Variant(name="float32", segment_samples=SHORT_SEGMENT_SAMPLES, plan=FLOAT32_PLAN)
+SHORT_VARIANT = Variant(name="float32", segment_samples=SHORT_SEGMENT_SAMPLES, plan=FLOAT32_PLAN, stem_floor_db=110)
 
 FLOAT32_VARIANTS = ("float32", "float32-7_8s")
 """Variants whose full-size packages tests have at hand."""

@@ -9,6 +9,7 @@ import torch
 from htdemucs_coreml.backends.base import CoreBackend
 from htdemucs_coreml.backends.interpreted import InterpreterBackend
 from htdemucs_coreml.backends.pytorch import TorchBackend
+from htdemucs_coreml.convert.variants import variants
 from htdemucs_coreml.core.contract import OUTPUT_NAMES, CoreOutputs
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 from htdemucs_coreml.metrics import snr_db
@@ -23,10 +24,30 @@ from htdemucs_coreml.weights.source import load_weights
 RELATIVE_TOLERANCE = 1e-3
 ABSOLUTE_TOLERANCE = 1e-4
 STEM_FLOOR_DB = 110.0
+"""What float32 packages have to reach; other variants have floors of their own, in ``variants.toml``."""
 
 
 class VerificationError(HTDemucsCoreMLError):
     """A package does not compute what PyTorch computes, or was made from other weights."""
+
+
+@dataclass(frozen=True)
+class Requirement:
+    """How close a package has to come to PyTorch.
+
+    Attributes
+    ----------
+    stem_floor_db : float
+        Signal-to-noise ratio of every stem.
+    every_element : bool
+        Whether every element of the outputs has to be within tolerance besides, as those of float32 are.
+    """
+
+    stem_floor_db: float
+    every_element: bool
+
+
+FLOAT32_REQUIREMENT = Requirement(STEM_FLOOR_DB, every_element=True)
 
 
 @dataclass(frozen=True)
@@ -43,22 +64,26 @@ class Verification:
         Whether ``|actual - expected| <= 1e-4 + 1e-3 |expected|`` holds for every element of each output.
     stem_snr_db : Mapping[str, float]
         Signal-to-noise ratio of each stem's waveform, after the inverse STFT.
+    requirement : Requirement
+        How close it has to come.
     """
 
     package: Package
     output_snr_db: Mapping[str, float]
     output_within_tolerance: Mapping[str, bool]
     stem_snr_db: Mapping[str, float]
+    requirement: Requirement = FLOAT32_REQUIREMENT
 
     @property
     def passed(self) -> bool:
-        """Whether every output is within tolerance and every stem reaches `STEM_FLOOR_DB`."""
-        return all(self.output_within_tolerance.values()) and all(
-            snr >= STEM_FLOOR_DB for snr in self.stem_snr_db.values()
-        )
+        """Whether the package comes as close as it has to."""
+        within = not self.requirement.every_element or all(self.output_within_tolerance.values())
+        return within and all(snr >= self.requirement.stem_floor_db for snr in self.stem_snr_db.values())
 
 
-def verify_package(path: Path, weights: Path | None, sha256: str | None = None) -> Verification:
+def verify_package(
+    path: Path, weights: Path | None, sha256: str | None = None, stem_floor_db: float | None = None
+) -> Verification:
     """Run a package and PyTorch on the same segment and compare.
 
     Parameters
@@ -69,16 +94,20 @@ def verify_package(path: Path, weights: Path | None, sha256: str | None = None) 
         Weights of the package's model; None takes those that were fetched, or generates them where that is possible.
     sha256 : str or None
         Hexadecimal sha256 that the weights file must have, in place of the registry's.
+    stem_floor_db : float or None
+        What every stem has to reach, in place of the variant's own floor.
 
     Raises
     ------
     PackageError, MILError
         If the package is damaged.
     WeightsError, VerificationError
-        If the weights are missing or are not those that the package was made from.
+        If the weights are missing or are not those that the package was made from, or if no floor is given for a
+        package of an own precision plan.
     """
     package = read_package(path)
     metadata = package.metadata
+    requirement = _requirement(path, metadata.variant, stem_floor_db)
     checkpoint = load_weights(find_model(metadata.model), weights, sha256)
     if checkpoint.sha256 != metadata.weights_sha256:
         raise VerificationError(
@@ -98,6 +127,19 @@ def verify_package(path: Path, weights: Path | None, sha256: str | None = None) 
             for name, pair in pairs.items()
         },
         stem_snr_db={source: snr_db(stems[0][index], stems[1][index]) for index, source in enumerate(metadata.sources)},
+        requirement=requirement,
+    )
+
+
+def _requirement(path: Path, variant: str, stem_floor_db: float | None) -> Requirement:
+    known = variants().get(variant)
+    if known is not None:
+        return Requirement(known.stem_floor_db if stem_floor_db is None else stem_floor_db, known.plan.is_float32)
+    if stem_floor_db is not None:
+        return Requirement(stem_floor_db, every_element=False)
+    raise VerificationError(
+        f"{path} is of variant {variant}, which is none of this version's: say with --floor how many dB every stem has "
+        "to reach"
     )
 
 

@@ -366,7 +366,7 @@ def test_verify_and_separate_hand_on_a_sha256(tmp_path: Path, monkeypatch: pytes
     given: list[object] = []
 
     def refused(*positional: object, **named: object) -> None:
-        given.append(named.get("sha256", positional[-1]))
+        given.append(named["sha256"] if "sha256" in named else positional[2])
         raise WeightsError("refused")
 
     for name, result in (("read_package", None), ("compare_package_with_lock", SimpleNamespace(verdict=None))):

@@ -231,7 +231,7 @@ def test_the_plan_mixed_serves_other_models_as_far_as_they_have_its_blocks(
 
 def test_a_plan_of_ones_own_gives_its_name_to_the_variant() -> None:
     def renamed(plan: Plan, variant: str) -> str:
-        return SHORT_VARIANT.__class__(variant, SHORT_SEGMENT_SAMPLES, plan).with_plan(PATCHWORK).name
+        return replace(SHORT_VARIANT, name=variant, plan=plan).with_plan(PATCHWORK).name
 
     assert renamed(PATCHWORK, "float32") == "patchwork"
     assert renamed(PATCHWORK, "float32-7_8s") == "patchwork-7_8s"

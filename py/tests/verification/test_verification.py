@@ -15,6 +15,7 @@ from htdemucs_coreml.signals import synthetic_song
 from htdemucs_coreml.spectrogram import spectrogram
 from htdemucs_coreml.verification import (
     STEM_FLOOR_DB,
+    Requirement,
     VerificationError,
     verify_package,
 )
@@ -78,6 +79,43 @@ def test_the_gate_refuses_nan_and_values_below_the_floor(small_package: Path, ba
     result = verify_package(small_package, None)
     assert not replace(result, stem_snr_db={**result.stem_snr_db, "bass": bad}).passed
     assert not replace(result, output_within_tolerance={**result.output_within_tolerance, "stems_real": False}).passed
+
+
+@pytest.mark.parametrize(
+    ("variant", "given", "floor_db", "every_element"),
+    [
+        ("float32-7_8s", None, 110, True),
+        ("float32", 100.0, 100, True),
+        ("mixed", None, 60, False),
+        ("mixed-7_8s", 65.0, 65, False),
+        ("float16", None, 50, False),
+        ("plan_of_ones_own", 40.0, 40, False),
+    ],
+)
+@pytest.mark.usefixtures("small_model")
+def test_what_is_required_follows_from_the_variant_or_is_given(
+    small_package: Path, tmp_path: Path, variant: str, given: float | None, floor_db: float, every_element: bool
+) -> None:
+    package = of_variant(small_package, tmp_path / "x.mlpackage", variant)
+    result = verify_package(package, None, stem_floor_db=given)
+    assert result.requirement == Requirement(floor_db, every_element)
+    outside = replace(result, output_within_tolerance={**result.output_within_tolerance, "stems_real": False})
+    assert outside.passed != every_element
+    assert not replace(result, stem_snr_db={**result.stem_snr_db, "bass": floor_db - 0.1}).passed
+
+
+@pytest.mark.usefixtures("small_model")
+def test_a_plan_of_ones_own_needs_a_floor(small_package: Path, tmp_path: Path) -> None:
+    package = of_variant(small_package, tmp_path / "x.mlpackage", "plan_of_ones_own")
+    with pytest.raises(VerificationError, match="say with --floor how many dB"):
+        verify_package(package, None)
+
+
+def of_variant(small_package: Path, path: Path, variant: str) -> Path:
+    """The small package under the name of another variant."""
+    shutil.copytree(small_package, path)
+    edit_model(path, lambda model: model.description.metadata.userDefined.update({"variant": variant}))
+    return path
 
 
 def test_silence_is_not_separated_into_something_else(small_package: Path, small_checkpoint: Checkpoint) -> None:

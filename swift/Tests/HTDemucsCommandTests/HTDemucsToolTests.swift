@@ -9,8 +9,9 @@ final class HTDemucsToolTests: XCTestCase {
     let code = await tool.run("--version")
     XCTAssertEqual(code, 0)
     let root = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../..").standardizedFileURL
-    let project = try String(contentsOf: root.appending(path: "py/pyproject.toml"), encoding: .utf8)
-    XCTAssertTrue(project.contains("\nversion = \"\(toolVersion)\"\n"))
+    let package = root.appending(path: "py/src/htdemucs_coreml/__init__.py")
+    let source = try String(contentsOf: package, encoding: .utf8)
+    XCTAssertTrue(source.contains("\n__version__ = \"\(toolVersion)\"\n"))
     XCTAssertEqual(tool.output.text, "htdemucs, version \(toolVersion)\n")
   }
 

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 from click.shell_completion import CompletionItem
@@ -27,6 +27,8 @@ _COMMANDS = {
     "export": "Copy a package into a folder.",
 }
 EXIT_FAILED = 1
+CONTEXT_SETTINGS: dict[str, Any] = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+"""Of every command."""
 
 
 class LazyGroup(click.Group):
@@ -79,9 +81,7 @@ Completion of commands, options and paths, in bash (zsh and fish likewise):
 """
 
 
-@click.group(
-    cls=LazyGroup, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110}
-)
+@click.group(cls=LazyGroup, epilog=_EPILOG, context_settings=CONTEXT_SETTINGS)
 @click.version_option(__version__)
 def application() -> None:
     """Separate music into stems with HTDemucs, as a reproducible and verified Core ML package.

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from htdemucs_coreml.cli.application import CONTEXT_SETTINGS
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.files import sha256_file
 from htdemucs_coreml.package.canonicalisation import canonicalise
@@ -17,7 +18,7 @@ Examples:
 """
 
 
-@click.command("canonicalise", epilog=_EXAMPLES)
+@click.command("canonicalise", context_settings=CONTEXT_SETTINGS, epilog=_EXAMPLES)
 @click.argument("package", type=GivenPath())
 @click.option(
     "-o",

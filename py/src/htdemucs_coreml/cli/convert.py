@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from htdemucs_coreml.cli.application import CONTEXT_SETTINGS
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.sha256_option import sha256_option
 from htdemucs_coreml.convert.packaging import convert_checkpoint
@@ -24,7 +25,7 @@ Examples:
 """
 
 
-@click.command("convert", epilog=_EXAMPLES)
+@click.command("convert", context_settings=CONTEXT_SETTINGS, epilog=_EXAMPLES)
 @click.option(
     "--model",
     default=EMBEDDED_MODEL,

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from htdemucs_coreml.backends.loading import find_package_of_variant
+from htdemucs_coreml.cli.application import CONTEXT_SETTINGS
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.convert.variants import variants
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL
@@ -25,7 +26,7 @@ Examples:
 """
 
 
-@click.command("export", epilog=_EXAMPLES)
+@click.command("export", context_settings=CONTEXT_SETTINGS, epilog=_EXAMPLES)
 @click.argument("folder", metavar="DIR", type=GivenPath())
 @click.option(
     "--model",

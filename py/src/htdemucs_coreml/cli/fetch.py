@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from htdemucs_coreml.cli.application import EXIT_FAILED, expected_errors
+from htdemucs_coreml.cli.application import CONTEXT_SETTINGS, EXIT_FAILED, expected_errors
 from htdemucs_coreml.cli.fetch_report import FetchReport, JSONFetchReport, TextFetchReport
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.sha256_option import checked_sha256
@@ -23,7 +23,7 @@ Examples:
 """
 
 
-@click.command("fetch", epilog=_EXAMPLES)
+@click.command("fetch", context_settings=CONTEXT_SETTINGS, epilog=_EXAMPLES)
 @click.argument("model")
 @click.option(
     "-o",

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from htdemucs_coreml.cli.application import CONTEXT_SETTINGS
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.package.reader import read_package
@@ -17,7 +18,7 @@ Examples:
 """
 
 
-@click.command("info", epilog=_EXAMPLES)
+@click.command("info", context_settings=CONTEXT_SETTINGS, epilog=_EXAMPLES)
 @click.argument("package", type=GivenPath())
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def command(package: Path, as_json: bool) -> None:

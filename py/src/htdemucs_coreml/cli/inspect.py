@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from htdemucs_coreml.cli.application import CONTEXT_SETTINGS
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.convert.operation_names import SEPARATOR
@@ -22,7 +23,7 @@ Examples:
 """
 
 
-@click.command("inspect", epilog=_EXAMPLES)
+@click.command("inspect", context_settings=CONTEXT_SETTINGS, epilog=_EXAMPLES)
 @click.argument("package", type=GivenPath())
 @click.option(
     "--largest",

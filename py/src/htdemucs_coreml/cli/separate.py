@@ -15,7 +15,7 @@ from htdemucs_coreml import backends
 from htdemucs_coreml.audio.errors import AudioError
 from htdemucs_coreml.audio.files import AudioFile
 from htdemucs_coreml.audio.writing import AudioFormat, ClipMode, Container, Encoding
-from htdemucs_coreml.cli.application import EXIT_FAILED, expected_errors
+from htdemucs_coreml.cli.application import CONTEXT_SETTINGS, EXIT_FAILED, expected_errors
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.separation_report import JSONReport, Report, TextReport
 from htdemucs_coreml.cli.sha256_option import sha256_option
@@ -72,7 +72,7 @@ Examples:
 """
 
 
-@click.command("separate", epilog=_EXAMPLES)
+@click.command("separate", context_settings=CONTEXT_SETTINGS, epilog=_EXAMPLES)
 @click.argument("inputs", metavar="INPUT…", nargs=-1, required=True, type=GivenPath())
 @click.option(
     "-o",

@@ -8,12 +8,12 @@ from typing import Any
 
 import click
 
+from htdemucs_coreml.cli.application import CONTEXT_SETTINGS
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.sha256_option import sha256_option
 from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.package.reader import Package, read_package
 from htdemucs_coreml.verification import (
-    STEM_FLOOR_DB,
     LockComparison,
     Verification,
     VerificationError,
@@ -35,8 +35,9 @@ Examples:
 
 @click.command(
     "verify",
+    context_settings=CONTEXT_SETTINGS,
     epilog=_EXAMPLES,
-    help=f"""Check a PACKAGE, wherever it comes from, and say what it was compared with.
+    help="""Check a PACKAGE, wherever it comes from, and say what it was compared with.
 
     \b
     digests  its layout, its metadata and the digests that these hold of its files
@@ -44,8 +45,9 @@ Examples:
     PyTorch  one segment of a synthetic song, through the package's bytes and through demucs' own layers
 
     Nothing is built or fetched: where the lock has no entry, or weights are not at hand, nothing is compared with
-    them, and that is said. PyTorch agrees where every output is within 1e-4 + 1e-3 |x| and every stem reaches
-    {STEM_FLOOR_DB:.0f} dB. Exits with 1 if anything disagrees, or if there is nothing but digests to compare.
+    them, and that is said. PyTorch agrees where every stem reaches the variant's floor: 110 dB for float32,
+    60 for mixed, 50 for float16; and for float32 where every output is within 1e-4 + 1e-3 |x| besides. Exits with 1 if
+    anything disagrees, or if there is nothing but digests to compare.
     """,
 )
 @click.argument("package", type=GivenPath())
@@ -65,8 +67,23 @@ Examples:
     help=f"A lock.json, with the folder `contents` beside it.  [default: {LOCK_VARIABLE}, else what comes with the "
     "installation, else none]",
 )
+@click.option(
+    "--floor",
+    "stem_floor_db",
+    metavar="DB",
+    type=click.FloatRange(min=0),
+    help="How many dB every stem has to reach.  [default: what stems of the variant have to; none for a precision plan "
+    "of your own]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of lines.")
-def command(package: Path, weights: Path | None, sha256: str | None, lock: Path | None, as_json: bool) -> None:
+def command(
+    package: Path,
+    weights: Path | None,
+    sha256: str | None,
+    lock: Path | None,
+    stem_floor_db: float | None,
+    as_json: bool,
+) -> None:
     """Print what was compared; raise `VerificationError` after it if anything disagrees."""
     read = read_package(package)
     locked = compare_package_with_lock(read, lock)
@@ -76,7 +93,7 @@ def command(package: Path, weights: Path | None, sha256: str | None, lock: Path 
             f"there is nothing to compare {package} with: {locked.reason}, and {missing}; give a lock that has it with "
             "--lock, or the weights that it was made from with --weights"
         )
-    verification = None if missing is not None else verify_package(package, weights, sha256)
+    verification = None if missing is not None else verify_package(package, weights, sha256, stem_floor_db)
     disagreements = _disagreements(locked, verification)
     if as_json:
         click.echo(json.dumps(_table(read, locked, missing, verification) | {"agrees": not disagreements}, indent=2))
@@ -94,11 +111,17 @@ def _disagreements(locked: LockComparison, verification: Verification | None) ->
     if verification is not None and not verification.passed:
         worst, worst_db = _worst(verification)
         outside = [name for name, within in verification.output_within_tolerance.items() if not within]
+        tolerance = f", outside of tolerance: {', '.join(outside) or 'none'}" if _counts(verification) else ""
         found.append(
             f"it does not compute what PyTorch computes: the worst stem, {worst}, is {worst_db:.1f} dB from it "
-            f"(floor {STEM_FLOOR_DB:.0f} dB), outside of tolerance: {', '.join(outside) or 'none'}; convert it again"
+            f"(floor {verification.requirement.stem_floor_db:.0f} dB){tolerance}; convert it again"
         )
     return found
+
+
+def _counts(verification: Verification) -> bool:
+    """Whether every element has to be within tolerance."""
+    return verification.requirement.every_element
 
 
 def _worst(verification: Verification) -> tuple[str, float]:
@@ -126,13 +149,13 @@ def _lines(
     else:
         worst, worst_db = _worst(verification)
         lines.append(f"PyTorch  compared: the worst stem, {worst}, is {worst_db:.1f} dB from it")
+        floor_db = verification.requirement.stem_floor_db
         for name, snr in verification.output_snr_db.items():
             verdict = "within" if verification.output_within_tolerance[name] else "OUTSIDE"
-            lines.append(f"  {name:<15} {snr:6.1f} dB  {verdict} 1e-4 + 1e-3 |x|")
+            tolerance = f"  {verdict} 1e-4 + 1e-3 |x|" if _counts(verification) else ""
+            lines.append(f"  {name:<15} {snr:6.1f} dB{tolerance}")
         for source, snr in verification.stem_snr_db.items():
-            lines.append(
-                f"  {source:<15} {snr:6.1f} dB  {'at least' if snr >= STEM_FLOOR_DB else 'BELOW'} {STEM_FLOOR_DB:.0f}"
-            )
+            lines.append(f"  {source:<15} {snr:6.1f} dB  {'at least' if snr >= floor_db else 'BELOW'} {floor_db:.0f}")
         compared.append("PyTorch")
     if not _disagreements(locked, verification):
         lines.append(f"verified: {', '.join(compared)}")
@@ -156,7 +179,7 @@ def _table(
             "output_snr_db": _finite(verification.output_snr_db),
             "output_within_tolerance": dict(verification.output_within_tolerance),
             "stem_snr_db": _finite(verification.stem_snr_db),
-            "floor_db": STEM_FLOOR_DB,
+            "floor_db": verification.requirement.stem_floor_db,
         }
     return {
         "model": read.metadata.model,
