@@ -164,8 +164,8 @@ parity-swift *arguments:
 # Compare 7.8 s packages of the fixture, one for each precision plan, with PyTorch on held-out signals (minutes)
 [group('check')]
 fidelity *arguments:
-    {{ develop }} python -m htdemucs_coreml.fidelity.comparison "$@" \
-      $(for plan in float32 mixed design-selector float16; do just build "mlpackages.fixture.$plan-7_8s" | tail -n 1; done)
+    packages=$(for plan in float32 mixed design-selector float16; do just build "mlpackages.fixture.$plan-7_8s" | tail -n 1 || exit; done) && \
+      {{ develop }} python -m htdemucs_coreml.fidelity.comparison "$@" $packages
 
 # Compute the goldens anew and compare them with goldens/small
 [group('check')]

@@ -125,11 +125,14 @@ in
       ;
   };
 
-  checks = project.checks {
-    inherit (project) goldens htdemucs-coreml python;
-    mlpackage-fixture = project.mlpackages.fixture.float32;
-    mlpackage-fixture-7_8s = project.mlpackages.fixture."float32-7_8s";
-  };
+  checks = project.checks (
+    {
+      inherit (project) goldens htdemucs-coreml python;
+    }
+    // lib.mapAttrs' (variant: package: lib.nameValuePair "mlpackage-fixture-${variant}" package) (
+      removeAttrs project.mlpackages.fixture [ "recurseForDerivations" ]
+    )
+  );
 
   apps = {
     default = app "Convert, verify and separate with HTDemucs as a Core ML package" project.htdemucs-coreml;

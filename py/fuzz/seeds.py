@@ -71,6 +71,7 @@ def _seeds() -> Mapping[str, Mapping[str, bytes]]:
         "ogg_pages": _ogg_files(),
         "libsndfile_log": _logs(),
         "stem_record": _records(),
+        "precision_plan": _plans(),
         **_audio_files(),
     }
 
@@ -441,6 +442,20 @@ def _archives() -> dict[str, bytes]:
     saved = io.BytesIO()
     torch.save({"a": torch.zeros(2)}, saved)
     return {"python": archive_of(records), "torch": saved.getvalue()}
+
+
+def _plans() -> Mapping[str, bytes]:
+    head = b'summary = "A plan"\ndefault = "float16"\n'
+    rule = (
+        b'[[rules]]\nblocks = ["frequency_encoder_*.dconv.?", "time_*"]\n'
+        b'operations = ["layer_norm"]\ntype = "float32"\n'
+    )
+    return {
+        "default": head,
+        "models": head + b'models = ["htdemucs_6s"]\n' + rule,
+        "rules": head + rule + b"[derivation]\nseed = 1\n",
+        "stars": head + b'[[rules]]\nblocks = ["' + b"*e" * 40 + b'x"]\ntype = "float32"\n',
+    }
 
 
 def _records() -> dict[str, bytes]:

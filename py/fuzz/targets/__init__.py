@@ -10,12 +10,13 @@ from fuzz.targets import (
     mil_packages,
     mil_serving,
     packages,
+    plans,
     stem_records,
     weights,
 )
 
 TARGETS: Mapping[str, Target] = {
     target.name: target
-    for module in (weights, legacy_weights, mil_packages, mil_serving, packages, goldens, audio, stem_records)
+    for module in (weights, legacy_weights, mil_packages, mil_serving, packages, goldens, audio, stem_records, plans)
     for target in module.TARGETS
 }

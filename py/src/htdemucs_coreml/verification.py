@@ -28,7 +28,7 @@ STEM_FLOOR_DB = 110.0
 
 
 class VerificationError(HTDemucsCoreMLError):
-    """A package does not compute what PyTorch computes, or was made from other weights."""
+    """A package is not what it has to be, or there is nothing to compare it with."""
 
 
 @dataclass(frozen=True)
@@ -133,10 +133,9 @@ def verify_package(
 
 def _requirement(path: Path, variant: str, stem_floor_db: float | None) -> Requirement:
     known = variants().get(variant)
-    if known is not None:
-        return Requirement(known.stem_floor_db if stem_floor_db is None else stem_floor_db, known.plan.is_float32)
-    if stem_floor_db is not None:
-        return Requirement(stem_floor_db, every_element=False)
+    floor_db = known.stem_floor_db if known is not None and stem_floor_db is None else stem_floor_db
+    if floor_db is not None:
+        return Requirement(floor_db, every_element=known is not None and known.plan.is_float32)
     raise VerificationError(
         f"{path} is of variant {variant}, which is none of this version's: say with --floor how many dB every stem has "
         "to reach"
@@ -203,7 +202,7 @@ def missing_weights(package: Package, weights: Path | None) -> str | None:
         return f"this version knows no model {name}"
     if not entry.weights or fetched_weights(entry) is not None:
         return None
-    return f"the weights of {name} were neither given nor fetched"
+    return f"the weights of {name} were neither given nor fetched: give them with --weights"
 
 
 def _predicted(backend: CoreBackend, mix: torch.Tensor) -> CoreOutputs:

@@ -1,14 +1,17 @@
 """What a file cannot be, states that it cannot hold, or becomes while it is read, is one error and takes no memory."""
 
+import errno
 import math
 import os
 import resource
 import struct
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from numpy.typing import NDArray
 
 from encoded_audio import encode
@@ -245,6 +248,31 @@ def test_a_file_that_is_removed_while_it_is_read_is_read_to_its_end(tmp_path: Pa
     next(blocks)
     path.unlink()
     assert sum(block.shape[1] for block in blocks) == 49_000
+
+
+@pytest.mark.parametrize("suffix", CHANGING)
+def test_a_disk_that_fails_is_an_error_of_the_file_that_is_read(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(*_: object) -> Iterator[object]:
+        yield torch.zeros(2, 1000)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    audio = AudioFile(song(tmp_path / f"song.{suffix}"))
+    monkeypatch.setattr(type(audio._decoder), "blocks", failing)
+    with pytest.raises(AudioError, match=rf"song\.{suffix}: the file cannot be read: Input/output error"):
+        list(audio.blocks(1000))
+
+
+def test_a_disk_that_fails_when_a_file_is_opened_is_an_error_of_that_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def failing(_: object) -> object:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(files, "content_of", failing)
+    with pytest.raises(AudioError, match=r"song\.wav: the file cannot be read: Input/output error"):
+        AudioFile(song(tmp_path / "song.wav"))
 
 
 def test_another_file_in_its_place_is_an_error_at_the_next_reading(tmp_path: Path) -> None:

@@ -184,9 +184,24 @@ def test_members_that_no_stem_asks_for_need_no_package(packages: Path, tmp_path:
     assert load_bag(tmp_path, stems=["vocals", "bass"]).contract.sources == ("bass", "vocals")
     with pytest.raises(
         BackendError,
-        match=r"no package of htdemucs_ft_drums is in .*: fetch its weights with",
+        match=r"needs each of htdemucs_ft_drums, .* fetch htdemucs_ft`",
     ):
         load_bag(tmp_path)
+
+
+def test_another_variant_of_the_members_is_taken_where_it_is_asked_for(packages: Path, tmp_path: Path) -> None:
+    for package in packages.iterdir():
+        shutil.copytree(package, tmp_path / package.name.replace(".float32.", ".mixed."))
+    bag = load_backend(
+        "interpreter",
+        model="htdemucs_ft",
+        package=None,
+        weights=None,
+        segment=None,
+        variant="mixed",
+        packages=tmp_path,
+    )
+    assert bag.contract.sources == SOURCES
 
 
 def test_a_stem_that_there_is_not_leaves_all_that_there_are_to_be_told(packages: Path) -> None:

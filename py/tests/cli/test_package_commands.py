@@ -203,10 +203,22 @@ def test_verify_without_weights_compares_with_the_lock_alone(published: Path, lo
     result = run(verify, published, "--lock", lock)
     assert result.exit_code == 0
     assert (
-        "PyTorch  not compared: the weights of htdemucs_6s were neither given nor fetched; give them with --weights"
+        "PyTorch  not compared: the weights of htdemucs_6s were neither given nor fetched: give them with --weights"
         in result.output
     )
     assert result.output.endswith("verified: layout and digests, lock\n")
+
+
+@pytest.mark.usefixtures("sound")
+@pytest.mark.parametrize("option", [("--floor", 100), ("--sha256", "0" * 64)])
+def test_verify_does_not_drop_options_about_what_it_cannot_compare(
+    published: Path, lock: Path, option: tuple[str, object]
+) -> None:
+    name = f"mlpackages.htdemucs_6s.{SHORT_VARIANT.name}"
+    update_lock(published, name, lock, lock.parent / "contents" / f"{name}.txt")
+    result = run(verify, published, "--lock", lock, *option)
+    assert isinstance(result.exception, VerificationError)
+    assert "with which nothing is compared" in str(result.exception)
 
 
 @pytest.mark.usefixtures("sound")
@@ -219,7 +231,7 @@ def test_verify_with_nothing_to_compare_with_is_an_error_that_says_what_to_give(
     message = str(result.exception)
     assert message.startswith(f"there is nothing to compare {published} with: ")
     assert "the weights of htdemucs_6s were neither given nor fetched" in message
-    assert message.endswith("give a lock that has it with --lock, or the weights that it was made from with --weights")
+    assert message.endswith("give them with --weights; or give a lock that has it with --lock")
 
 
 def test_a_model_that_the_registry_lacks_is_nothing_to_compare_with(
@@ -306,6 +318,13 @@ def test_export_says_how_to_make_a_package_that_is_not_there(tmp_path: Path, mon
     assert "htdemucs-coreml convert --model fixture --variant float32-7_8s" in str(result.exception)
 
 
+def test_export_finds_packages_in_a_folder_that_is_named(small_package: Path, tmp_path: Path) -> None:
+    (tmp_path / "packages").mkdir()
+    (tmp_path / "packages" / "fixture.mixed.mlpackage").symlink_to(small_package)
+    assert run(export, tmp_path, "--packages", tmp_path / "packages", "--variant", "mixed").exit_code == 0
+    assert run(export, tmp_path, "--model", "htdemucs_7s").exit_code == 2
+
+
 @pytest.mark.parametrize("make", [Path.mkdir, Path.touch, lambda path: path.symlink_to("nowhere")])
 def test_export_replaces_nothing(small_package: Path, tmp_path: Path, make: Callable[[Path], object]) -> None:
     target = tmp_path / f"{NAME.removeprefix('mlpackages.')}.mlpackage"
@@ -319,7 +338,7 @@ def test_export_refuses_options_that_say_the_same_thing_twice(small_package: Pat
     for option in (["--model", "fixture"], ["--variant", "float32"]):
         result = run(export, tmp_path, "--package", small_package, *option)
         assert result.exit_code == 2
-        assert "--package excludes --model and --variant" in result.output
+        assert "--package excludes --model, --variant and --packages" in result.output
 
 
 def test_export_writes_nothing_of_a_package_that_changes_meanwhile(

@@ -104,6 +104,7 @@ def test_a_song_becomes_a_folder_of_stems(loader: Loader, song: Path, tmp_path: 
             "segment": None,
             "sha256": None,
             "stems": None,
+            "variant": None,
         }
     ]
 
@@ -203,6 +204,9 @@ WRONG_USAGE: dict[str, tuple[list[str], str]] = {
     "two encodings": (["--int16", "--int24"], "--int24 and --int16 exclude each other"),
     "stems and two stems": (["--stems", "bass", "--two-stems", "bass"], "--stems and --two-stems exclude"),
     "model and package": (["--model", "fixture", "--package", "p"], "--model and --package exclude"),
+    "variant and package": (["--variant", "mixed", "--package", "p"], "--variant and --package exclude"),
+    "a variant with torch": (["--variant", "mixed", "--backend", "torch"], "--variant is for a backend that runs"),
+    "an unknown variant": (["--variant", "float8"], "--variant"),
     "weights without torch": (["--weights", "w"], "--weights is for --backend torch"),
     "an unknown stem": (["--stems", "kazoo"], "this model separates drums, bass"),
     "a stem twice": (["--stems", "bass,bass"], "asked for twice"),

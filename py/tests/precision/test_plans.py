@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from htdemucs_coreml.precision.plans import (
     PlacedOperation,
     Plan,
     PlanError,
+    Rule,
     parse_plan,
     read_plan,
     shipped_plans,
@@ -113,6 +115,7 @@ def test_a_file_that_is_no_plan_is_one_clear_error(tmp_path: Path) -> None:
         ("float16.toml", HEADER.encode(), "has the name of another plan"),
         ("Mine.toml", HEADER.encode(), "has to be named after the plan"),
         ("mine.txt", HEADER.encode(), "has to be named after the plan"),
+        ("mine-7_8s.toml", HEADER.encode(), "without -7_8s at the end"),
         ("mine.toml", b"\xff", "is not UTF-8 text"),
         ("large.toml", b"#" * (1 << 20) + b"\n", "it is no precision plan"),
     ):
@@ -122,3 +125,17 @@ def test_a_file_that_is_no_plan_is_one_clear_error(tmp_path: Path) -> None:
             read_plan(path)
     with pytest.raises(PlanError, match="cannot be read: No such file"):
         read_plan(tmp_path / "none.toml")
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(PlanError, match="is no plain file"):
+        read_plan(tmp_path / "pipe.toml")
+
+
+@pytest.mark.parametrize("pattern", ["*" * 40 + "x", "*e" * 40 + "x"])
+def test_a_pattern_of_many_stars_is_matched_without_searching_forever(pattern: str) -> None:
+    rule = Rule((pattern,), (), FloatType.FLOAT16)
+    assert not rule.matches(PlacedOperation(("frequency_encoder_0" + "e" * 60,), "conv"))
+
+
+def test_brackets_in_a_pattern_stand_for_themselves() -> None:
+    assert Rule(("a[bc]",), (), FloatType.FLOAT16).matches(PlacedOperation(("a[bc]",), "conv"))
+    assert not Rule(("a[bc]",), (), FloatType.FLOAT16).matches(PlacedOperation(("ab",), "conv"))

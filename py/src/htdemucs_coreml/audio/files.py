@@ -60,7 +60,10 @@ class AudioFile:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._version = self._version_of_content()
-        self._decoder = self._decoder_of_content()
+        try:
+            self._decoder = self._decoder_of_content()
+        except OSError as error:
+            raise self._unreadable(error) from error
         statement = self._decoder.statement
         self.sample_rate_hz = statement.sample_rate_hz
         self.channels = statement.channels
@@ -106,8 +109,9 @@ class AudioFile:
         if FileVersion.at(self.path) != self._version:
             raise self._changed()
         frames_read = 0
+        blocks = self._decoder.blocks(block_frames)
         try:
-            for block in self._decoder.blocks(block_frames):
+            while (block := self._next(blocks)) is not None:
                 self._require_finite(block, frames_read)
                 frames_read += block.shape[1]
                 self._require_length(frames_read)
@@ -119,6 +123,15 @@ class AudioFile:
         self._require_unchanged()
         if frames_read == 0:
             raise AudioError(f"{self.path}: the file has no samples")
+
+    def _next(self, blocks: Iterator[Tensor]) -> Tensor | None:
+        try:
+            return next(blocks, None)
+        except OSError as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: OSError) -> AudioError:
+        return AudioError(f"{self.path}: the file cannot be read: {error.strerror or error}")
 
     def _version_of_content(self) -> FileVersion:
         try:
@@ -174,7 +187,7 @@ class AudioFile:
             raise self._changed()
 
     def _changed(self) -> AudioError:
-        return AudioError(f"{self.path}: the file changed while it was read; separate it when it is complete")
+        return AudioError(f"{self.path}: the file changed while it was read; separate it again when it is complete")
 
     def _require_finite(self, block: Tensor, position: int) -> None:
         finite = torch.isfinite(block).all(dim=0)

@@ -1,4 +1,4 @@
-"""What runs the core: the interpreter, PyTorch or Core ML."""
+"""What runs the core: the interpreter, PyTorch or Core ML; or several cores as a bag."""
 
 from htdemucs_coreml.backends.base import BackendError, CoreBackend
 from htdemucs_coreml.backends.loading import BACKEND_NAMES, load_backend

@@ -12,6 +12,7 @@ from htdemucs_coreml.backends.bag import BagBackend
 from htdemucs_coreml.backends.base import BackendError, CoreBackend
 from htdemucs_coreml.convert.variants import variants
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL, BagEntry, bags, find_model
+from htdemucs_coreml.weights.content import MissingWeightsError
 
 if TYPE_CHECKING:
     from htdemucs_coreml.backends.core_ml import CoreMLBackend
@@ -25,6 +26,10 @@ _VARIANT_OF_SEGMENT: dict[Segment, str] = {"10s": "float32", "7.8s": "float32-7_
 _DEFAULT_SEGMENT: Segment = "10s"
 
 
+class MissingPackageError(BackendError):
+    """There is no package of a model where one was looked for."""
+
+
 def load_backend(
     name: str,
     *,
@@ -33,6 +38,7 @@ def load_backend(
     weights: Path | None,
     segment: Segment | None,
     sha256: str | None = None,
+    variant: str | None = None,
     packages: Path | None = None,
     stems: Sequence[str] | None = None,
 ) -> CoreBackend:
@@ -52,6 +58,8 @@ def load_backend(
         Which segment a model's package or core has; None is 10 s, or the package's own.
     sha256 : str or None
         Hexadecimal sha256 that the weights file must have, in place of the registry's.
+    variant : str or None
+        Which of a model's packages, in place of `segment`; see `htdemucs_coreml.convert.variants`.
     packages : Path or None
         Folder of packages; by default the one that HTDEMUCS_COREML_PACKAGES names.
     stems : sequence of str, optional
@@ -74,14 +82,23 @@ def load_backend(
         if sha256 is not None:
             raise BackendError(f"{bag.name} has a weights file for each member: --sha256 cannot stand for all of them")
         files = {} if weights is None else _weights_of_members(bag, members, weights)
-        cores = {member: _core(name, member, None, files.get(member), segment, packages, None) for member in members}
+        try:
+            cores = {
+                member: _core(name, member, None, files.get(member), segment, variant, packages, None)
+                for member in members
+            }
+        except (MissingPackageError, MissingWeightsError) as error:
+            raise BackendError(
+                f"{bag.name} needs each of {', '.join(members)}, and one is missing: `htdemucs-coreml fetch "
+                f"{bag.name}` gets their weights; for the packages, convert each and name their folder with --packages"
+            ) from error
         return BagBackend(cores, counting)
-    return _core(name, model, package, weights, segment, packages, sha256)
+    return _core(name, model, package, weights, segment, variant, packages, sha256)
 
 
-def find_package(model: str | None, segment: Segment | None, folder: Path | None = None) -> Path:
-    """The package of a model with a segment; see `find_package_of_variant`."""
-    return find_package_of_variant(model or EMBEDDED_MODEL, _VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT], folder)
+def find_package(model: str | None, segment: Segment | None) -> Path:
+    """The float32 package of a model with a segment; see `find_package_of_variant`."""
+    return find_package_of_variant(model or EMBEDDED_MODEL, _VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT])
 
 
 def find_package_of_variant(model: str, variant: str, folder: Path | None = None) -> Path:
@@ -91,17 +108,17 @@ def find_package_of_variant(model: str, variant: str, folder: Path | None = None
     ------
     UnknownModelError
         If the registry has no such model.
-    BackendError
+    MissingPackageError
         If there is no such package; the message says how to make one.
     """
     entry = find_model(model)
     file = f"{entry.name}.{variant}.mlpackage"
-    if folder is None and PACKAGES_VARIABLE in os.environ:
+    if folder is None and os.environ.get(PACKAGES_VARIABLE):
         folder = Path(os.environ[PACKAGES_VARIABLE])
     if folder is not None and (folder / file).is_dir():
         return (folder / file).resolve()
     fetch = f"fetch its weights with `htdemucs-coreml fetch {entry.name}`, " if entry.weights else ""
-    raise BackendError(
+    raise MissingPackageError(
         f"no package of {entry.name} is {'at hand' if folder is None else f'in {folder}'}: {fetch}make one with "
         f"`htdemucs-coreml convert --model {entry.name} --variant {variant} -o {file}` and give it with "
         f"--package {file}, or name its folder with --packages"
@@ -114,12 +131,14 @@ def _core(
     package: Path | None,
     weights: Path | None,
     segment: Segment | None,
+    variant: str | None,
     packages: Path | None,
     sha256: str | None,
 ) -> CoreBackend:
     if name == "torch":
         return _torch_backend(model, package, weights, segment, sha256)
-    path = package or find_package(model, segment, packages)
+    variant = variant or _VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT]
+    path = package or find_package_of_variant(model or EMBEDDED_MODEL, variant, packages)
     core = _package_backend(name, path)
     if package is None and core.metadata.model != (model or EMBEDDED_MODEL):
         raise BackendError(

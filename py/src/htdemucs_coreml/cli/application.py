@@ -86,7 +86,8 @@ Completion of commands, options and paths, in bash (zsh and fish likewise):
 def application() -> None:
     """Separate music into stems with HTDemucs, as a reproducible and verified Core ML package.
 
-    Exit codes: 0 done, 1 failed on an input, 2 wrong usage, 130 interrupted, 143 terminated.
+    Exit codes: 0 done, 1 failed on an input, 2 wrong usage, 129, 130, 143 ended by SIGHUP, SIGINT,
+    SIGTERM.
     """
 
 

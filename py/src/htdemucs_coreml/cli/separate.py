@@ -20,7 +20,8 @@ from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.separation_report import JSONReport, Report, TextReport
 from htdemucs_coreml.cli.sha256_option import sha256_option
 from htdemucs_coreml.cli.songs import Song, Songs, find_songs
-from htdemucs_coreml.models.registry import EMBEDDED_MODEL
+from htdemucs_coreml.convert.variants import variants
+from htdemucs_coreml.models.registry import EMBEDDED_MODEL, UnknownModelError
 from htdemucs_coreml.pipeline.chunk_plan import ChunkPlan, ChunkPlanError, PlanName, chunk_plan_for
 from htdemucs_coreml.pipeline.file_separation import FileOptions, is_separated, output_names, separate_file
 from htdemucs_coreml.pipeline.separation import UnknownStemError
@@ -37,12 +38,13 @@ class CoreChoice:
 
     model: str | None
     package: Path | None
+    packages: Path | None
+    variant: str | None
     weights: Path | None
     sha256: str | None
     backend: str
     plan: PlanName | None
     overlap: float | None
-    packages: Path | None = None
 
     def load(self, stems: Sequence[str] | None) -> tuple[backends.CoreBackend, ChunkPlan]:
         """Load the core, as far as it takes for the stems that are asked for, and fit the plan to it."""
@@ -55,6 +57,7 @@ class CoreChoice:
             weights=self.weights,
             segment=segment,
             sha256=self.sha256,
+            variant=self.variant,
             packages=self.packages,
             stems=stems,
         )
@@ -95,6 +98,11 @@ Examples:
     type=GivenPath(),
     help="The folder of NAME.VARIANT.mlpackage in which --model finds its package, or its members' if it is a bag.  "
     "[default: those built beside this installation]",
+)
+@click.option(
+    "--variant",
+    type=click.Choice(list(variants())),
+    help="Which of the packages of --model.  [default: float32, or what --plan needs]",
 )
 @click.option(
     "--plan",
@@ -160,6 +168,7 @@ def command(
     model: str | None,
     package: Path | None,
     packages: Path | None,
+    variant: str | None,
     plan: str | None,
     overlap: float | None,
     stems: str | None,
@@ -190,13 +199,15 @@ def command(
     """
     _require_one_of("--model", model, "--package", package)
     _require_one_of("--packages", packages, "--package", package)
+    _require_one_of("--variant", variant, "--package", package)
     _require_one_of("--stems", stems, "--two-stems", two_stems)
     if sha256 is not None and backend != "torch":
         raise click.UsageError(f"--sha256 is for --backend torch: {backend} runs a package, which has its own weights")
     if weights is not None and backend != "torch":
         raise click.UsageError(f"--weights is for --backend torch: {backend} runs a package, which has its own")
-    if packages is not None and backend == "torch":
-        raise click.UsageError("--packages is for a backend that runs packages; --backend torch runs --weights")
+    for option, value in (("--packages", packages), ("--variant", variant)):
+        if value is not None and backend == "torch":
+            raise click.UsageError(f"{option} is for a backend that runs packages; --backend torch runs --weights")
     options = FileOptions(
         stems=None if stems is None else tuple(stem.strip() for stem in stems.split(",")),
         two_stems=two_stems,
@@ -207,7 +218,15 @@ def command(
         downmix=downmix,
     )
     choice = CoreChoice(
-        model, package, weights, sha256, backend, None if plan is None else PlanName(plan), overlap, packages
+        model=model,
+        package=package,
+        packages=packages,
+        variant=variant,
+        weights=weights,
+        sha256=sha256,
+        backend=backend,
+        plan=None if plan is None else PlanName(plan),
+        overlap=overlap,
     )
     found = find_songs(inputs, output_folder)
     report: Report = JSONReport(quiet=quiet) if as_json else TextReport(quiet=quiet)
@@ -238,7 +257,7 @@ def _separate_all(
     try:
         core, plan = choice.load(options.separated_stems)
         output_names(core.contract.sources, options)
-    except (ChunkPlanError, UnknownStemError) as error:
+    except (ChunkPlanError, UnknownModelError, UnknownStemError) as error:
         raise click.UsageError(str(error)) from error
     except expected_errors() as error:
         report.failed(None, error)

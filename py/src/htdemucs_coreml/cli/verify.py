@@ -90,9 +90,11 @@ def command(
     missing = missing_weights(read, weights)
     if locked.verdict is None and missing is not None:
         raise VerificationError(
-            f"there is nothing to compare {package} with: {locked.reason}, and {missing}; give a lock that has it with "
-            "--lock, or the weights that it was made from with --weights"
+            f"there is nothing to compare {package} with: {locked.reason}, and {missing}; or give a lock that has it "
+            "with --lock"
         )
+    if missing is not None and (sha256 is not None or stem_floor_db is not None):
+        raise VerificationError(f"--sha256 and --floor are about PyTorch, with which nothing is compared: {missing}")
     verification = None if missing is not None else verify_package(package, weights, sha256, stem_floor_db)
     disagreements = _disagreements(locked, verification)
     if as_json:
@@ -145,7 +147,7 @@ def _lines(
         lines += [f"  {difference}" for difference in locked.verdict.differences]
         compared.append("lock")
     if verification is None:
-        lines.append(f"PyTorch  not compared: {missing}; give them with --weights")
+        lines.append(f"PyTorch  not compared: {missing}")
     else:
         worst, worst_db = _worst(verification)
         lines.append(f"PyTorch  compared: the worst stem, {worst}, is {worst_db:.1f} dB from it")

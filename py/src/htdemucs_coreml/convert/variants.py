@@ -8,9 +8,7 @@ from importlib import resources
 from types import MappingProxyType
 
 from htdemucs_coreml.errors import HTDemucsCoreMLError
-from htdemucs_coreml.precision.plans import Plan, shipped_plans
-
-_SHORT_SUFFIX = "-7_8s"
+from htdemucs_coreml.precision.plans import SHORT_SUFFIX, Plan, shipped_plans
 
 
 class UnknownVariantError(HTDemucsCoreMLError):
@@ -29,19 +27,20 @@ class Variant:
         Length of one network input in samples at 44,100 Hz.
     plan : Plan
         Types that the program's blocks compute in.
-    stem_floor_db : float
-        Signal-to-noise ratio that every stem of music has at least, against PyTorch in float32; 0 where nobody knows.
+    stem_floor_db : float or None
+        Signal-to-noise ratio that every stem of music has at least, against PyTorch in float32; None of a plan of
+        one's own.
     """
 
     name: str
     segment_samples: int
     plan: Plan
-    stem_floor_db: float
+    stem_floor_db: float | None
 
     def with_plan(self, plan: Plan) -> "Variant":
         """The same segment under another plan, named after it."""
-        suffix = _SHORT_SUFFIX if self.name.endswith(_SHORT_SUFFIX) else ""
-        return Variant(plan.name + suffix, self.segment_samples, plan, stem_floor_db=0)
+        suffix = SHORT_SUFFIX if self.name.endswith(SHORT_SUFFIX) else ""
+        return Variant(plan.name + suffix, self.segment_samples, plan, stem_floor_db=None)
 
 
 @functools.cache

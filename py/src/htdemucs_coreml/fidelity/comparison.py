@@ -24,12 +24,11 @@ from htdemucs_coreml.mil import read_package as read_program
 from htdemucs_coreml.mil.tensor_types import DataType
 from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.package.reader import Package, read_package
+from htdemucs_coreml.verification import VerificationError
 from htdemucs_coreml.weights.source import load_weights
 
 HELD_OUT_SEED = 2
 LARGEST_INPUT = 1e4
-SILENT_DBFS = -100.0
-
 
 _PAGE = """# Fidelity
 
@@ -82,19 +81,27 @@ class Comparison:
 
 
 def compare(paths: Sequence[Path], signals: Sequence[str], seed: int = HELD_OUT_SEED) -> list[Comparison]:
-    """Compare packages of models whose weights are computed; all of one model and segment.
+    """Compare packages with PyTorch, all of one model and segment.
 
     Raises
     ------
     PackageError, MILError
         If a package is damaged.
     WeightsError
-        If the weights of its model have to be given.
+        If the weights of the model can neither be computed nor were fetched.
+    VerificationError
+        If the packages are of several models, segments or weights, or of other weights than the model's.
     """
     packages = [read_package(path) for path in paths]
     metadata = packages[0].metadata
     samples = metadata.segment_samples
-    reference = TorchBackend(load_weights(find_model(metadata.model), None), samples)
+    checkpoint = load_weights(find_model(metadata.model), None)
+    for path, package in zip(paths, packages, strict=True):
+        if (package.metadata.model, package.metadata.segment_samples) != (metadata.model, samples):
+            raise VerificationError(f"{path} is of another model or segment than {paths[0]}; compare them apart")
+        if package.metadata.weights_sha256 != checkpoint.sha256:
+            raise VerificationError(f"{path} was not made from the weights of {metadata.model}; convert it again")
+    reference = TorchBackend(checkpoint, samples)
     mixes = {name: torch.from_numpy(probe(name, samples, seed)) for name in signals}
     expected = {name: reference.predict(**inputs_of(mix)) for name, mix in mixes.items()}
     del reference
@@ -156,15 +163,21 @@ def table(compared: Sequence[Comparison], signals: Sequence[str]) -> str:
 def command(packages: tuple[Path, ...], signals: tuple[str, ...], output: Path | None, floor: float | None) -> None:
     """Compare PACKAGES of the fixture model, of one segment, with PyTorch on held-out signals."""
     chosen = signals or PROBES
+    if floor is not None and set(chosen) <= {STRESS}:
+        raise click.UsageError(f"--floor is about signals other than {STRESS}, which does not count")
     compared = compare(packages, chosen)
     made = table(compared, chosen)
     click.echo(made)
     if output is not None:
         with atomic_file(output) as partial:
             partial.write_text(_PAGE.format(table=made), encoding="utf-8")
+    if floor is None:
+        return
     for one in compared:
         worst = min(score for name, score in one.worst_stem_db.items() if name != STRESS)
-        if floor is not None and not worst >= floor:
+        if not one.is_finite:
+            raise click.ClickException(f"{one.package.path} gives values that are not finite for large inputs")
+        if not worst >= floor:
             raise click.ClickException(
                 f"{one.package.path} is {worst:.1f} dB from PyTorch; the floor is {floor:.1f} dB"
             )

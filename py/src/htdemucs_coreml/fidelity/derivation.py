@@ -10,6 +10,7 @@
 Everything runs on one thread, so that the sums in it, and with them the plan, are the same every time.
 """
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -28,7 +29,7 @@ from htdemucs_coreml.files import atomic_file
 from htdemucs_coreml.mil import Program, read_package
 from htdemucs_coreml.mil.analysis import operation_multiply_adds
 from htdemucs_coreml.mil.emulation import Emulator
-from htdemucs_coreml.models.registry import find_model
+from htdemucs_coreml.models.registry import find_model, registry
 from htdemucs_coreml.weights.source import load_weights
 
 MODEL = "fixture"
@@ -74,7 +75,7 @@ def plan_text(
         "# Written by `just derive-mixed`; do not edit.",
         f'summary = "Float16 where it saves most and costs least, {share:.0%} of the multiply-adds; float32 elsewhere"',
         'default = "float32"',
-        'models = ["fixture", "htdemucs_6s"]',
+        f"models = {json.dumps(list(registry()))}",
         "",
         "[[rules]]",
         "blocks = [",

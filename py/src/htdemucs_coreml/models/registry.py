@@ -1,4 +1,4 @@
-"""The registry of models and bags of models: data in ``registry.toml`` beside this file, read once and checked."""
+"""The registry of models and bags of models: data in ``registry.toml`` beside this file, read once."""
 
 import functools
 import tomllib
@@ -138,7 +138,7 @@ def find_model(name: str) -> ModelEntry:
         )
     entry = registry().get(name)
     if entry is None:
-        raise UnknownModelError(f"there is no model {name!r}; choose one of {', '.join(registry())}")
+        raise UnknownModelError(f"there is no model {name!r}; choose one of {', '.join([*registry(), *bags()])}")
     return entry
 
 

@@ -42,7 +42,7 @@ class PackageMetadata:
         Digest of the package's ``weight.bin``, which hosts check when they load it.
     model_sha256 : str
         Digest of the package's ``model.mlmodel``, this very value written as 64 zeros in it; see
-        `htdemucs_coreml.package.canonical.model_sha256`.
+        `htdemucs_coreml.package.digests.model_sha256`.
     """
 
     model: str

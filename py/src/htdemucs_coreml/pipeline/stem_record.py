@@ -81,7 +81,7 @@ class InputState:
         if now is None:
             raise AudioError(f"{self.path}: the file cannot be read any more; separate it again where it is now")
         if now != self.version:
-            raise AudioError(f"{self.path}: the file changed while it was read; separate it again")
+            raise AudioError(f"{self.path}: the file changed while it was read; separate it again when it is complete")
 
 
 def making(state: InputState, core: str, plan: object, options: object) -> dict[str, Any]:

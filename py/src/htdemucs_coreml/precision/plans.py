@@ -24,8 +24,10 @@ silently. ``models = ["htdemucs_6s"]`` names the models whose blocks a plan spea
 is skipped. ``[derivation]`` records how a plan came about; nothing reads it.
 """
 
+import fnmatch
 import functools
 import re
+import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -40,6 +42,8 @@ from htdemucs_coreml.errors import HTDemucsCoreMLError
 _MAXIMUM_BYTES = 1 << 20
 _NAME = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
 _SUFFIX = ".toml"
+SHORT_SUFFIX = "-7_8s"
+"""Ends the names of variants with the short segment, and so no plan's."""
 _KEYS = frozenset({"summary", "default", "models", "rules", "derivation"})
 _RULE_KEYS = frozenset({"blocks", "operations", "type"})
 
@@ -175,9 +179,14 @@ def read_plan(path: Path) -> Plan:
         If the file cannot be read, is malformed, or has the name of a plan that comes with the package.
     """
     name = path.name.removesuffix(_SUFFIX)
-    if not path.name.endswith(_SUFFIX) or not _NAME.fullmatch(name):
-        raise PlanError(f"{path} has to be named after the plan: a to z, 0 to 9, - and _, and {_SUFFIX}")
+    if not path.name.endswith(_SUFFIX) or not _NAME.fullmatch(name) or name.endswith(SHORT_SUFFIX):
+        raise PlanError(
+            f"{path} has to be named after the plan: a to z, 0 to 9, - and _, without {SHORT_SUFFIX} at the end, and "
+            f"{_SUFFIX}"
+        )
     try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise PlanError(f"{path} is no plain file; give the path of a precision plan")
         with path.open("rb") as stream:
             content = stream.read(_MAXIMUM_BYTES + 1)
     except OSError as error:
@@ -266,7 +275,8 @@ def _float_type(table: Mapping[str, Any], key: str) -> FloatType:
 
 @functools.cache
 def _expression(element: str) -> re.Pattern[str]:
-    return re.compile("".join({"*": ".*", "?": "."}.get(character, re.escape(character)) for character in element))
+    # Of Python's patterns for file names, whose stars do not search again and again, without its sets of characters.
+    return re.compile(fnmatch.translate(element.replace("[", "[[]")))
 
 
 def _covers(pattern: str, block: tuple[str, ...]) -> bool:

@@ -13,6 +13,10 @@ class WeightsError(HTDemucsCoreMLError):
     """A weights file is missing, damaged, hostile, or not the one that was asked for."""
 
 
+class MissingWeightsError(WeightsError):
+    """A model with published weights was asked for, and they are not at hand."""
+
+
 class FormError(ValueError):
     """A phrase that says how bytes depart from their form; who knows the file's path makes a `WeightsError` of it."""
 

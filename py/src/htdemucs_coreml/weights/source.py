@@ -7,7 +7,7 @@ import numpy as np
 from htdemucs_coreml.models.registry import ModelEntry
 from htdemucs_coreml.weights.cache import fetched_weights
 from htdemucs_coreml.weights.checkpoint import Checkpoint, checkpoint_of, load_checkpoint
-from htdemucs_coreml.weights.content import WeightsError
+from htdemucs_coreml.weights.content import MissingWeightsError, WeightsError
 from htdemucs_coreml.weights.fixture import fixture_tensors
 
 
@@ -41,10 +41,10 @@ def load_weights(entry: ModelEntry, path: Path | None, sha256: str | None = None
     return checkpoint_of(tensors, entry, "this program")
 
 
-def _missing(entry: ModelEntry) -> WeightsError:
+def _missing(entry: ModelEntry) -> MissingWeightsError:
     published = entry.weights[0]
     pin = f"not pinned, {published.open}" if published.sha256 is None else f"sha256 {published.sha256}"
-    return WeightsError(
+    return MissingWeightsError(
         f"{entry.name} needs its published weights: run `htdemucs-coreml fetch {entry.name}` or, where there is no "
         f"network, get {published.url} ({pin}) elsewhere and give it with --weights {published.file}"
     )
