@@ -104,6 +104,13 @@ def test_quiet_leaves_the_path(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("entry")
+@pytest.mark.parametrize("name", ["a\x07b", "a\x9bb", "a\nb"])
+def test_the_path_is_printed_without_control_characters(tmp_path: Path, name: str) -> None:
+    escaped = name.encode("unicode_escape").decode()
+    assert fetch("small", "-o", tmp_path / name).stdout == f"{tmp_path}/{escaped}/small.safetensors\n"
+
+
+@pytest.mark.usefixtures("entry")
 def test_json_is_one_event_a_line(cache: Path, weights: Path) -> None:
     result = fetch("small", "--json")
     events = [json.loads(line) for line in result.stdout.splitlines()]

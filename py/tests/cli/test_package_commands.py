@@ -5,6 +5,7 @@ import math
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import click
@@ -429,6 +430,25 @@ def test_canonicalise_tells_the_digest_of_what_it_wrote(small_package: Path, tmp
     package = read_package(small_package)
     assert result.output == f"{output}  {package.bytes / 1e6:.1f} MB  sha256 {package.digest}\n"
     assert read_package(output).digest == package.digest
+
+
+@pytest.mark.parametrize("made_by", ["convert", "canonicalise"])
+@pytest.mark.parametrize("name", ["a\x07b", "a\x9bb", "a\nb"])
+def test_the_name_of_a_new_package_is_printed_without_control_characters(
+    small_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made_by: str, name: str
+) -> None:
+    monkeypatch.setattr("htdemucs_coreml.cli.convert.load_weights", lambda *_: None)
+    monkeypatch.setattr(
+        "htdemucs_coreml.cli.convert.convert_checkpoint",
+        lambda *arguments: shutil.copytree(small_package, arguments[2]),
+    )
+    make = partial(run, canonicalise, small_package) if made_by == "canonicalise" else partial(run, convert)
+    made = make("-o", tmp_path / f"{name}.mlpackage")
+    assert made.exit_code == 0
+    assert made.output.startswith(f"{tmp_path}/{name.encode('unicode_escape').decode()}.mlpackage  ")
+    refused = make("-o", tmp_path / name)
+    assert refused.exit_code == 2
+    assert f"{name.encode('unicode_escape').decode()} has to end in .mlpackage" in refused.output
 
 
 def test_canonicalise_refuses_another_ending_as_wrong_usage(small_package: Path, tmp_path: Path) -> None:

@@ -423,13 +423,14 @@ def test_a_progress_bar_counts_segments_where_it_is_shown(shown: bool, capsys: p
 
 
 @pytest.mark.usefixtures("loader")
-def test_a_name_that_is_not_utf_8_is_separated(song: Path, tmp_path: Path) -> None:
+def test_a_name_that_is_not_utf_8_is_separated(song: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.wav"))
     song.rename(path)
     with pytest.raises(SystemExit) as exited:
         main(["separate", str(path), "-o", str(tmp_path / "out")])
     assert exited.value.code == 0
     assert len(files_in(tmp_path / "out")) == 2
+    assert capsys.readouterr().out.startswith(f"{tmp_path}/caf\\udce9.wav -> ")
 
 
 @pytest.fixture

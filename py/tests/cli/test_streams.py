@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ import soundfile
 from htdemucs_coreml.pipeline.stem_folder import RECORD_FILE
 from separations import Server, run, separation_server, tree
 
-CONTROL_CHARACTER = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 EVENTS_TABLE = Path(__file__).parents[3] / "docs" / "separate.md"
 
 
@@ -59,18 +59,68 @@ def test_quiet_shows_no_bar_on_a_terminal(separate: Any) -> None:
     assert (answer["status"], answer["output"], answer["errors"]) == (0, "", "")
 
 
-def test_no_control_character_is_printed_whatever_a_file_is_called(separate: Any, song: Path) -> None:
-    hostile = song.with_name("a\x1b[2J\nb.wav")
-    song.rename(hostile)
-    for options in ([], ["--json"], ["--resume"]):
-        answer = separate(*options, path=hostile)
+HOSTILE_NAMES = [
+    pytest.param("a\x1b[2Jb.wav", id="escape"),
+    pytest.param("a\x07b.wav", id="bell"),
+    pytest.param("a\x9b2Jb.wav", id="C1"),
+    pytest.param("a\nerror: b.wav", id="line break"),
+    pytest.param("a\rb.wav", id="carriage return"),
+    pytest.param("a\u2028b.wav", id="line separator"),
+    pytest.param("a\u202eb.wav", id="right to left"),
+]
+
+
+def lines(printed: str) -> list[str]:
+    """The lines of what was printed, in which nothing is that a terminal would act on."""
+    assert printed.endswith("\n")
+    found = printed.removesuffix("\n").split("\n")
+    assert all(line.isprintable() for line in found)
+    return found
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_no_control_character_is_printed_whatever_a_file_is_called(
+    server: Server, song: Path, tmp_path: Path, name: str
+) -> None:
+    folder = tmp_path / "songs"
+    folder.mkdir()
+    hostile = song.rename(folder / name)
+    (folder / f"{name}.txt").touch()
+    escaped = name.encode("unicode_escape").decode()
+    # Each event is one line of output, but for --json, and the file that is left out is one line of notes.
+    for options, told in (([], "drums.wav bass.wav"), (["--resume"], "already there, skipped"), (["--json"], '"done"')):
+        (answer,) = server(run(folder, tmp_path / "out", *options))
         assert answer["status"] == 0
-        assert not CONTROL_CHARACTER.search(answer["output"] + answer["errors"])
+        results = lines(answer["output"])
+        assert told in " ".join(results)
+        if "--json" not in options:
+            (result,), (note,) = results, lines(answer["errors"])
+            assert result.startswith(f"{folder}/{escaped} -> {tmp_path}/out/{escaped.removesuffix('.wav')}: ")
+            assert note == f"note: left out of the folders: 1 of other suffixes ({folder}/{escaped}.txt)"
     hostile.write_text("no audio")
-    answer = separate(path=hostile)
+    (answer,) = server(run(hostile, tmp_path / "out"))
     assert answer["status"] == 1
-    assert len(answer["errors"].splitlines()) == 1
-    assert not CONTROL_CHARACTER.search(answer["errors"])
+    assert len(lines(answer["errors"])) == 1
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES)
+def test_no_control_character_is_printed_in_what_is_wrong_usage(
+    server: Server, song: Path, tmp_path: Path, name: str
+) -> None:
+    first, second = (tmp_path / folder / name for folder in ("one", "two"))
+    for path in (first, second):
+        path.parent.mkdir()
+        shutil.copy(song, path)
+    request = run(first, tmp_path / "out")
+    (answer,) = server({**request, "arguments": [str(second), *request["arguments"]]})
+    assert answer["status"] == 2
+    assert "same folder of stems" in lines(answer["errors"])[-1]
+
+
+def test_ordinary_names_are_printed_as_they_are(server: Server, song: Path, tmp_path: Path) -> None:
+    name = "Grüße 曲\u3000名 \u00a0 👩\u200d🎤 \\x.wav"
+    (answer,) = server(run(song.rename(tmp_path / name), tmp_path / "out"))
+    assert answer["output"].startswith(f"{tmp_path}/{name} -> {tmp_path}/out/{name.removesuffix('.wav')}: ")
 
 
 def documented_events() -> dict[str, set[str]]:

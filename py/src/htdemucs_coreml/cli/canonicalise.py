@@ -6,6 +6,7 @@ import click
 
 from htdemucs_coreml.cli.application import CONTEXT_SETTINGS
 from htdemucs_coreml.cli.paths import GivenPath
+from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.files import sha256_file
 from htdemucs_coreml.package.canonicalisation import canonicalise
 from htdemucs_coreml.package.digests import tree_sha256
@@ -35,8 +36,8 @@ def command(package: Path, output: Path) -> None:
     all other metadata stay. A package of this project comes out as it is, or is refused if it was changed.
     """
     if output.suffix != ".mlpackage":
-        raise click.BadParameter(f"{output} has to end in .mlpackage", param_hint="--output")
+        raise click.BadParameter(f"{printable(str(output))} has to end in .mlpackage", param_hint="--output")
     canonicalise(package, output)
     files = package_files(output)
     digest = tree_sha256({relative: sha256_file(file) for relative, file in files.items()})
-    click.echo(f"{output}  {require_sizes(output, files) / 1e6:.1f} MB  sha256 {digest}")
+    click.echo(printable(f"{output}  {require_sizes(output, files) / 1e6:.1f} MB  sha256 {digest}"))

@@ -7,6 +7,7 @@ import click
 from htdemucs_coreml.cli.application import CONTEXT_SETTINGS
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.sha256_option import sha256_option
+from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.convert.variants import find_variant, variants
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL, bags, find_model, registry
@@ -70,7 +71,7 @@ def command(
     is the same on every machine. The package appears whole or not at all.
     """
     if output.suffix != ".mlpackage":
-        raise click.BadParameter(f"{output} has to end in .mlpackage", param_hint="--output")
+        raise click.BadParameter(f"{printable(str(output))} has to end in .mlpackage", param_hint="--output")
     if model in bags():
         members = ", ".join(bags()[model].members)
         raise click.BadParameter(f"{model} is a bag of models: convert each of {members}", param_hint="--model")
@@ -85,4 +86,4 @@ def command(
     checkpoint = load_weights(find_model(model), weights, sha256)
     convert_checkpoint(checkpoint, chosen, output)
     package = read_package(output)
-    click.echo(f"{output}  {package.bytes / 1e6:.1f} MB  sha256 {package.digest}")
+    click.echo(printable(f"{output}  {package.bytes / 1e6:.1f} MB  sha256 {package.digest}"))

@@ -11,6 +11,7 @@ import click
 from tqdm import tqdm
 
 from htdemucs_coreml.cli.application import message_of, report_error
+from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.downloads import DownloadProgress
 from htdemucs_coreml.models.registry import PublishedFile
 
@@ -75,7 +76,7 @@ class TextFetchReport:
     def done(self, published: PublishedFile, path: Path, *, downloaded: bool, sha256: str) -> None:
         """Print the path, after a note on what was done."""
         self.note(f"{published.file} {'was downloaded' if downloaded else 'was already there'}: sha256 {sha256}")
-        click.echo(click.format_filename(path))
+        click.echo(printable(str(path)))
 
     def failed(self, published: PublishedFile, error: Exception) -> None:
         """Print ``error: …`` to standard error."""

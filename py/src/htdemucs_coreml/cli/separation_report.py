@@ -60,7 +60,7 @@ class TextReport:
     def note(self, message: str) -> None:
         """Print ``note: …`` to standard error."""
         if not self._quiet:
-            click.echo(f"note: {message}", err=True)
+            click.echo(f"note: {printable(message)}", err=True)
 
     @contextmanager
     def progress_of(self, path: Path) -> Iterator[Progress]:
@@ -72,13 +72,12 @@ class TextReport:
         """Print one line: input, folder, names of the stems, time."""
         if not self._quiet:
             names = " ".join(file.name for file in separated.stems.values())
-            folder = click.format_filename(separated.folder)
-            click.echo(f"{click.format_filename(path)} -> {folder}: {names} ({wall_seconds:.1f} s)")
+            click.echo(printable(f"{path} -> {separated.folder}: {names} ({wall_seconds:.1f} s)"))
 
     def skipped(self, path: Path, folder: Path) -> None:
         """Print one line."""
         if not self._quiet:
-            click.echo(f"{click.format_filename(path)} -> {click.format_filename(folder)}: already there, skipped")
+            click.echo(printable(f"{path} -> {folder}: already there, skipped"))
 
     def failed(self, path: Path | None, error: Exception) -> None:
         """Print ``error: …`` to standard error, with the input's name where the message lacks it."""

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from htdemucs_coreml.audio.errors import AudioError
+from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.pipeline.file_separation import song_name
 from htdemucs_coreml.pipeline.stem_record import recorded_stems
 
@@ -72,7 +73,7 @@ class Songs:
         if not self.left_out:
             return None
         counts = ", ".join(f"{count} {reason}" for reason, count in sorted(self.left_out.items()))
-        shown = ", ".join(map(str, self.examples[:_LISTED]))
+        shown = ", ".join(printable(str(path)) for path in self.examples[:_LISTED])
         more = ", …" if len(self.examples) > _LISTED else ""
         return f"left out of the folders: {counts}" + (f" ({shown}{more})" if shown else "")
 
@@ -160,10 +161,8 @@ def _without_repetitions(songs: Sequence[Song]) -> list[Song]:
     for song in songs:
         other = by_place.setdefault(_compared(str(song.place)), song)
         if other is not song and not _is_same(song.path, other.path):
-            raise click.UsageError(
-                f"{other.path} and {song.path} would have the same folder of stems, {song.place}: separate them into "
-                "different output folders"
-            )
+            both = printable(f"{other.path} and {song.path} would have the same folder of stems, {song.place}")
+            raise click.UsageError(f"{both}: separate them into different output folders")
     return list(by_place.values())
 
 
