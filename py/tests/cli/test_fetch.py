@@ -3,9 +3,11 @@
 import hashlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 import threading
 import time
 from collections.abc import Iterator
@@ -21,7 +23,7 @@ from file_server import FileServer, dropping, failing, hanging_up, serving, sile
 from htdemucs_coreml import downloads
 from htdemucs_coreml.cli import convert as convert_module
 from htdemucs_coreml.cli import fetch as fetch_module
-from htdemucs_coreml.cli.fetch_report import JSONFetchReport
+from htdemucs_coreml.cli.fetch_report import JSONFetchReport, TextFetchReport
 from htdemucs_coreml.cli.separate import command as separate_command
 from htdemucs_coreml.cli.verify import command as verify_command
 from htdemucs_coreml.files import sha256_file
@@ -53,6 +55,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(path for path in sys.path if path))
     monkeypatch.setattr(downloads, "RETRY_SECONDS", (0.0,))
     return tmp_path / "cache" / "htdemucs-coreml"
 
@@ -75,6 +78,13 @@ def with_open_pin(entry: ModelEntry, monkeypatch: pytest.MonkeyPatch) -> ModelEn
 
 def fetch(*arguments: object) -> Result:
     return CliRunner().invoke(fetch_module.command, [str(argument) for argument in arguments])
+
+
+def process_of(server: FileServer, weights: Path, *arguments: str) -> list[str]:
+    """The command line of ``fetch`` as a process of its own; each model has a file of its name."""
+    script = Path(__file__).with_name("interrupted_fetch.py")
+    facts = [server.url, str(weights.stat().st_size), sha256_file(weights)]
+    return [sys.executable, str(script), *facts, "fetch", *arguments]
 
 
 @pytest.mark.usefixtures("entry")
@@ -258,16 +268,8 @@ def test_a_fetch_that_was_ended_is_taken_up_where_it_was(
 ) -> None:
     ended, reached = threading.Event(), threading.Event()
     server.answers = [silent_after(300_000, ended, reached)]
-    script = Path(__file__).with_name("interrupted_fetch.py")
-    facts = [server.url, str(weights.stat().st_size), sha256_file(weights)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    with subprocess.Popen(
-        [sys.executable, str(script), *facts, "fetch", "small", "--json"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    command = process_of(server, weights, "small", "--json")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert reached.wait(60)
         (partial,) = cache.iterdir()
         while partial.stat().st_size < 300_000 and process.poll() is None:
@@ -281,6 +283,40 @@ def test_a_fetch_that_was_ended_is_taken_up_where_it_was(
     assert server.ranges == [None, "bytes=300000-"]
     assert (cache / "small.safetensors").read_bytes() == weights.read_bytes()
     assert len(list(cache.iterdir())) == 1
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+def test_a_file_is_fetched_where_a_standard_stream_is_closed(
+    server: FileServer, weights: Path, cache: Path, stream: int
+) -> None:
+    shell = ["sh", "-c", f'"$@" {stream}>&-', "sh"]
+    done = subprocess.run([*shell, *process_of(server, weights, "small")], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    path = cache / "small.safetensors"
+    assert path.read_bytes() == weights.read_bytes()
+    assert done.stdout == ("" if stream == 1 else f"{path}\n")
+
+
+def test_no_bar_is_drawn_without_a_standard_error(entry: ModelEntry, monkeypatch: pytest.MonkeyPatch) -> None:
+    # As Python has it where a program is started with the stream closed.
+    monkeypatch.setattr(sys, "stderr", None)
+    report = TextFetchReport(quiet=False)
+    with report.progress_of(entry.weights[0]) as progress:
+        progress(1, 2)
+
+
+@pytest.mark.parametrize(("term", "drawn"), [("xterm", True), ("dumb", False)])
+def test_a_bar_is_drawn_on_a_terminal_that_can(
+    server: FileServer, weights: Path, monkeypatch: pytest.MonkeyPatch, term: str, drawn: bool
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    terminal, end = pty.openpty()
+    termios.tcsetwinsize(end, (24, 80))
+    subprocess.run(process_of(server, weights, "small"), stdout=subprocess.DEVNULL, stderr=end, check=True)
+    os.close(end)
+    printed = os.read(terminal, 1 << 16)
+    os.close(terminal)
+    assert (b"\r" in printed.replace(b"\r\n", b"\n")) is drawn
 
 
 @pytest.mark.usefixtures("entry")

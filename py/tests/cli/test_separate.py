@@ -17,7 +17,7 @@ from fake_cores import FakeCore, gains_core
 from htdemucs_coreml import backends
 from htdemucs_coreml.backends.base import BackendError
 from htdemucs_coreml.cli import main
-from htdemucs_coreml.cli.separation_report import progress_bar
+from htdemucs_coreml.cli.progress_bar import progress_bar
 from htdemucs_coreml.mil import MILError
 
 GAINS = {"drums": 0.5, "bass": 0.25}

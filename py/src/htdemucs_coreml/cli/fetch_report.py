@@ -1,16 +1,15 @@
 """What ``fetch`` tells of its work: as text for people, or as lines of JSON for programs."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import click
-from tqdm import tqdm
 
 from htdemucs_coreml.cli.application import message_of, report_error
+from htdemucs_coreml.cli.progress_bar import bytes_bar, shows_bars
 from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.downloads import DownloadProgress
 from htdemucs_coreml.models.registry import PublishedFile
@@ -62,15 +61,7 @@ class TextFetchReport:
     @contextmanager
     def progress_of(self, published: PublishedFile) -> Iterator[DownloadProgress]:
         """Yield a progress bar's update."""
-        shown = not self._quiet and sys.stderr.isatty()
-        with tqdm(
-            desc=published.file, unit="B", unit_scale=True, leave=False, disable=not shown, file=sys.stderr
-        ) as bar:
-
-            def progress(bytes_done: int, bytes_total: int | None, /) -> None:
-                bar.total = bytes_total
-                bar.update(bytes_done - bar.n)
-
+        with bytes_bar(published.file, shown=not self._quiet and shows_bars()) as progress:
             yield progress
 
     def done(self, published: PublishedFile, path: Path, *, downloaded: bool, sha256: str) -> None:

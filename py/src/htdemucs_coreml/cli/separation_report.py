@@ -1,17 +1,15 @@
 """What ``separate`` tells of its work: as text for people, or as lines of JSON for programs."""
 
 import json
-import os
-import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Protocol
 
 import click
-from tqdm import tqdm
 
 from htdemucs_coreml.cli.application import message_of, report_error
+from htdemucs_coreml.cli.progress_bar import progress_bar, shows_bars
 from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.pipeline.file_separation import SeparatedFile
 from htdemucs_coreml.pipeline.separation import Progress
@@ -143,26 +141,6 @@ class JSONReport:
     def summary(self, *, done: int, skipped: int, failed: int) -> None:
         """Print ``summary``."""
         _print_event("summary", done=done, skipped=skipped, failed=failed)
-
-
-def shows_bars() -> bool:
-    """Tell whether standard error is a terminal that can draw a line anew: nothing is drawn into a file or a pipe."""
-    return sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
-
-
-@contextmanager
-def progress_bar(title: str, *, shown: bool) -> Iterator[Progress]:
-    """Yield the update of a bar on standard error that vanishes when it is done."""
-    # Segments take seconds: each is worth showing.
-    with tqdm(
-        desc=printable(title), unit="segment", leave=False, mininterval=0, disable=not shown, file=sys.stderr
-    ) as bar:
-
-        def progress(segments_done: int, segments_total: int, /) -> None:
-            bar.total = segments_total
-            bar.update(segments_done - bar.n)
-
-        yield progress
 
 
 def _report_failed(path: Path | None, error: Exception) -> None:

@@ -12,7 +12,7 @@ from htdemucs_coreml.backends.interpreted import InterpreterBackend
 from htdemucs_coreml.backends.pytorch import TorchBackend
 from htdemucs_coreml.cli.application import run
 from htdemucs_coreml.cli.paths import GivenPath
-from htdemucs_coreml.cli.separation_report import progress_bar, shows_bars
+from htdemucs_coreml.cli.progress_bar import progress_bar, shows_bars
 from htdemucs_coreml.core.contract import SAMPLE_RATE_HZ
 from htdemucs_coreml.metrics import snr_db
 from htdemucs_coreml.models.registry import find_model
