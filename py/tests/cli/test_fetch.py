@@ -319,6 +319,43 @@ def test_a_bar_is_drawn_on_a_terminal_that_can(
     assert (b"\r" in printed.replace(b"\r\n", b"\n")) is drawn
 
 
+@pytest.mark.parametrize("options", [[], ["--json"], ["--json", "--quiet"]])
+def test_a_reader_that_has_gone_ends_a_fetch_quietly(server: FileServer, weights: Path, options: list[str]) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    command = process_of(server, weights, "htdemucs_ft", *options)
+    done = subprocess.run(command, stdout=write_end, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(write_end)
+    assert done.returncode == 1
+    assert "error" not in done.stderr
+    # The first line of all is a note, or that of the first file.
+    assert len(server.requests) == (0 if options == ["--json"] else 1)
+
+
+def test_a_reader_that_goes_while_progress_is_told_ends_a_fetch_quietly(server: FileServer, weights: Path) -> None:
+    # The first event is a note; whatever is read no more after it is of the first file.
+    ended, reached = threading.Event(), threading.Event()
+    server.answers = [silent_after(0, ended, reached)]
+    command = process_of(server, weights, "htdemucs_ft", "--json")
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert reached.wait(60)
+        process.stdout.close()
+        ended.set()
+        assert (process.stderr.read(), process.wait(60)) == ("", 1)
+    # The silent answer, and the one with which it went on.
+    assert len(server.requests) == 2
+
+
+def test_a_full_disk_under_standard_output_is_told_once(server: FileServer, weights: Path, cache: Path) -> None:
+    command = process_of(server, weights, "htdemucs_ft", "--quiet")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+    assert len(server.requests) == len(list(cache.iterdir())) == 1
+
+
 @pytest.mark.usefixtures("entry")
 def test_a_lost_connection_says_that_it_can_go_on(server: FileServer) -> None:
     server.answers = [dropping(1000), hanging_up, hanging_up]

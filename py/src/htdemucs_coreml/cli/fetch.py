@@ -1,6 +1,7 @@
 """``fetch``: a model's published weights, verified."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -70,10 +71,13 @@ def command(model: str, output_folder: Path | None, form: str, sha256: str | Non
     failed = 0
     for published in files:
         try:
-            _fetch(published, output_folder or cache_folder(), sha256, report)
+            fetched = _fetch(published, output_folder or cache_folder(), sha256, report)
         except told as error:
             report.failed(published, error)
             failed += 1
+            continue
+        # Not above: where this cannot be printed, the file is there all the same, and there is nothing to go on for.
+        report.done(published, fetched.path, downloaded=fetched.downloaded, sha256=fetched.sha256)
     report.summary(done=len(files) - failed, failed=failed)
     if failed:
         sys.exit(EXIT_FAILED)
@@ -89,7 +93,16 @@ def _file(entry: ModelEntry, form: str) -> PublishedFile:
     raise click.UsageError(f"{entry.name} is not published in the form {form}")
 
 
-def _fetch(published: PublishedFile, folder: Path, sha256: str | None, report: FetchReport) -> None:
+@dataclass(frozen=True)
+class _Fetched:
+    """A file that is there."""
+
+    path: Path
+    downloaded: bool
+    sha256: str
+
+
+def _fetch(published: PublishedFile, folder: Path, sha256: str | None, report: FetchReport) -> _Fetched:
     expected = sha256 or published.sha256
     if expected is None:
         raise WeightsError(
@@ -107,4 +120,4 @@ def _fetch(published: PublishedFile, folder: Path, sha256: str | None, report: F
     except Terminated as termination:
         termination.aftermath = "what was downloaded is kept, and the next fetch goes on from there"
         raise
-    report.done(published, target, downloaded=downloaded, sha256=expected)
+    return _Fetched(target, downloaded, expected)
