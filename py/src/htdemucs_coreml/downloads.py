@@ -246,6 +246,11 @@ def _attempt(wanted: Download, stream: io.FileIO, progress: DownloadProgress) ->
         raise DownloadError(
             f"{wanted.url} cannot be reached ({error.reason}); check the network, or get the file elsewhere"
         ) from error
+    except (ValueError, http.client.InvalidURL) as error:
+        # Of addresses that a redirection gives: brackets, ports, names of machines that cannot be encoded.
+        raise DownloadError(
+            f"{wanted.url} leads to an address that is none ({error}); get the file elsewhere"
+        ) from error
     except (OSError, http.client.HTTPException) as error:
         raise _interruption(error) from error
     with response:

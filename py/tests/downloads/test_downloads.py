@@ -310,6 +310,18 @@ def test_https_is_not_left_for_anything_less(url: str) -> None:
         downloads._SafeRedirects().redirect_request(request, io.BytesIO(), 302, "Found", HTTPMessage(), url)
 
 
+@pytest.mark.parametrize(
+    "location",
+    ["https://[bad/", f"https://{'a' * 64}.example/", "https://%c3%28/", "https://127.0.0.1:port/"],
+)
+def test_a_redirection_to_what_is_no_address_is_told(server: FileServer, target: Path, location: str) -> None:
+    server.answers = [failing(302, Location=location)]
+    with pytest.raises(DownloadError, match=r"leads to an address that is none \(.+\); get the file elsewhere"):
+        get(server, target)
+    assert len(server.requests) == 1
+    assert partials(target) == []
+
+
 def test_redirections_without_end_are_told(server: FileServer, target: Path) -> None:
     server.answers = [failing(302, Location="/around")] * 20
     with pytest.raises(DownloadError, match=r"answered 302 .*infinite loop"):
