@@ -19,6 +19,7 @@ import pytest
 import soundfile
 from click.testing import CliRunner, Result
 
+from documented_events import documented_events
 from file_server import FileServer, dropping, failing, hanging_up, serving, silent_after
 from htdemucs_coreml import downloads
 from htdemucs_coreml.cli import convert as convert_module
@@ -138,6 +139,19 @@ def test_json_is_one_event_a_line(cache: Path, weights: Path) -> None:
     assert events[-1] == {"event": "summary", "done": 1, "failed": 0}
     quiet = [json.loads(line)["event"] for line in fetch("small", "--json", "--quiet").stdout.splitlines()]
     assert quiet == ["done", "summary"]
+
+
+@pytest.mark.usefixtures("entry")
+def test_every_event_is_documented_with_what_it_holds(server: FileServer, cache: Path) -> None:
+    printed = fetch("small", "--json").stdout
+    (cache / "small.safetensors").unlink()
+    server.answers = [failing(404)]
+    printed += fetch("small", "--json").stdout
+    events = [json.loads(line) for line in printed.splitlines()]
+    documented = documented_events("fetch.md")
+    assert {event["event"]: event.keys() - {"event"} for event in events} == documented
+    listed = ", ".join(documented)
+    assert f"lines of JSON to standard output: {listed}." in " ".join(fetch("--help").stdout.split())
 
 
 @pytest.mark.usefixtures("entry")

@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from documented_events import documented_events
 from htdemucs_coreml.pipeline.stem_folder import RECORD_FILE
 from separations import Server, run, separation_server, tree
-
-EVENTS_TABLE = Path(__file__).parents[3] / "docs" / "separate.md"
 
 
 @pytest.fixture(scope="module")
@@ -123,12 +122,6 @@ def test_ordinary_names_are_printed_as_they_are(server: Server, song: Path, tmp_
     assert answer["output"].startswith(f"{tmp_path}/{name} -> {tmp_path}/out/{name.removesuffix('.wav')}: ")
 
 
-def documented_events() -> dict[str, set[str]]:
-    """The table of events in docs/separate.md: what each holds beside ``event``."""
-    rows = re.findall(r"^\| `(\w+)` \| (.*?) \|", EVENTS_TABLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {name: set(re.findall(r"`(\w+)`", fields)) for name, fields in rows}
-
-
 def test_every_event_is_documented_with_what_it_holds(separate: Any, song: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").touch()
     (tmp_path / "bad.wav").write_text("no audio")
@@ -137,7 +130,7 @@ def test_every_event_is_documented_with_what_it_holds(separate: Any, song: Path,
         for line in separate(*options, path=song.parent)["output"].splitlines():
             event = json.loads(line)
             seen[event["event"]] = event.keys() - {"event"}
-    assert seen == documented_events()
+    assert seen == documented_events("separate.md")
 
 
 @pytest.mark.parametrize("options", [["--json"], []])

@@ -48,7 +48,12 @@ Examples:
     callback=checked_sha256,
     help="The sha256 that the file must have, where the registry has none for it or another one.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print events as lines of JSON to standard output.")
+@click.option(
+    "--json",
+    "as_json",
+    is_flag=True,
+    help="Print events as lines of JSON to standard output: note, progress, done, error, summary.",
+)
 @click.option("--quiet", is_flag=True, help="Print the path and errors, but no progress and no notes.")
 def command(model: str, output_folder: Path | None, form: str, sha256: str | None, as_json: bool, quiet: bool) -> None:
     """Get the published weights of MODEL from their publisher.

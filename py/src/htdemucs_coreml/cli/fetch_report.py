@@ -82,9 +82,7 @@ class TextFetchReport:
 class JSONFetchReport:
     """One JSON object a line on standard output; errors also on standard error.
 
-    Every object has an ``event``: ``note`` (message), ``progress`` (file, bytes_done, and bytes_total or null),
-    ``done`` (file, path, sha256, downloaded: false where the file was already there), ``error`` (file, message) and,
-    last, ``summary`` (done, failed).
+    docs/fetch.md lists the events and what each holds.
 
     Parameters
     ----------
