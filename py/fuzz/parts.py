@@ -32,6 +32,7 @@ def mutation(first: Mutate, second: Mutate, of_first: float) -> Mutate:
     return mutate
 
 
-def any_bytes(data: bytes, maximum: int, random: Random, mutate_bytes: MutateBytes) -> bytes:  # noqa: ARG001
+def any_bytes(data: bytes, maximum: int, random: Random, mutate_bytes: MutateBytes) -> bytes:
     """Change bytes without knowing what they mean."""
+    del random
     return mutate_bytes(data, maximum)

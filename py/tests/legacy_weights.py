@@ -21,7 +21,7 @@ def serialised(network: HTDemucs, *, half: bool = True) -> dict[str, Any]:
     OmegaConf, which there turns the training's arguments into plain values, is no dependency here.
     """
     omegaconf = ModuleType("omegaconf")
-    omegaconf.OmegaConf = mock.Mock(to_container=lambda arguments, **_: arguments)  # type: ignore[attr-defined]
+    vars(omegaconf)["OmegaConf"] = mock.Mock(to_container=lambda arguments, **_: arguments)
     with mock.patch.dict(sys.modules, {"omegaconf": omegaconf}):
         package: dict[str, Any] = serialize_model(network, TRAINING_ARGUMENTS, half=half)
     return package

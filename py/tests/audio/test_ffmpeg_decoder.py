@@ -3,6 +3,7 @@
 import os
 import struct
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +35,7 @@ AAC: dict[str, tuple[str, str, dict[str, str]]] = {
     "3gp": ("3gp", "aac", {}),
 }
 ADTS = ("aac", "aac", {"container": "adts"})
-Kind = tuple[str, str, dict[str, str]]
+Kind = tuple[str, str, dict[str, Any]]
 
 
 def tones(frames: int, channels: int = 2, rate_hz: int = RATE_HZ) -> NDArray[np.float32]:
@@ -50,9 +51,9 @@ def noise(frames: int) -> NDArray[np.float32]:
     return (0.1 * np.random.default_rng(frames).standard_normal((frames, 2))).astype(np.float32)
 
 
-def write(folder: Path, samples: NDArray[np.float32], kind: Kind, **more: object) -> Path:
+def write(folder: Path, samples: NDArray[np.float32], kind: Kind, **more: Any) -> Path:
     suffix, codec, options = kind
-    return encode(folder / f"song.{suffix}", samples, codec, **{**options, **more})  # type: ignore[arg-type]
+    return encode(folder / f"song.{suffix}", samples, codec, **{**options, **more})
 
 
 def read(path: Path, block_frames: int = 4096) -> torch.Tensor:

@@ -21,6 +21,7 @@ import threading
 import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
@@ -63,7 +64,7 @@ def child(run: dict[str, Any], report: Path) -> None:
     def load(*_: object) -> tuple[CoreBackend, ChunkPlan]:
         return core, design_plan(segment_samples=SEGMENT_SAMPLES)
 
-    setattr(separate.CoreChoice, "load", load)  # noqa: B010
+    mock.patch.object(separate.CoreChoice, "load", load).start()
     arguments = list(run["arguments"])
     steps = Steps(arguments[arguments.index("-o") + 1], run)
     sys.addaudithook(steps)
@@ -98,14 +99,14 @@ def set_streams(kind: str, report: Path) -> None:
         for descriptor in range(3):
             os.close(descriptor)
         # As Python has them where a program is started so.
-        setattr(sys, "stdout", None)  # noqa: B010
-        setattr(sys, "stderr", None)  # noqa: B010
+        for name in ("stdout", "stderr"):
+            mock.patch.object(sys, name, None).start()
 
 
 def leads_to(descriptor: int) -> str:
     """What a standard descriptor is open on."""
     try:
-        return "nothing" if os.path.samestat(os.fstat(descriptor), os.stat(os.devnull)) else "something"  # noqa: PTH116
+        return "nothing" if os.path.samestat(os.fstat(descriptor), Path(os.devnull).stat()) else "something"
     except OSError:
         return "closed"
 
@@ -173,4 +174,5 @@ if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for line in sys.stdin:
         with tempfile.TemporaryDirectory() as folder:
-            print(json.dumps(answer(json.loads(line), Path(folder))), flush=True)  # noqa: T201
+            sys.stdout.write(json.dumps(answer(json.loads(line), Path(folder))) + "\n")
+            sys.stdout.flush()

@@ -90,7 +90,7 @@ def test_a_batch_that_is_ended_at_random_moments_is_resumed_to_the_files_of_an_u
     server: Server, music: Path, tmp_path: Path
 ) -> None:
     expected, _ = undisturbed(server, music, tmp_path / "expected")
-    moments = random.Random(0)  # noqa: S311
+    moments = random.Random(0)  # noqa: S311 - moments, not secrets
     for attempt in range(20):
         output = tmp_path / f"{attempt}"
         number = moments.choice([signal.SIGKILL, signal.SIGTERM, signal.SIGINT])

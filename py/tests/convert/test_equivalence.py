@@ -17,6 +17,7 @@ from htdemucs_coreml.convert.operation_names import name_operations
 from htdemucs_coreml.convert.program import DEPLOYMENT_TARGET, ConversionError, ConvertedProgram, convert_core
 from htdemucs_coreml.convert.serialisation import serialised
 from htdemucs_coreml.convert.variants import variants
+from htdemucs_coreml.core.contract import CoreOutputs
 from htdemucs_coreml.core.inner import InnerHTDemucs, extract_inner_model
 from htdemucs_coreml.core.rewrites import rewritten
 from htdemucs_coreml.models.architecture import build_network
@@ -38,6 +39,7 @@ class Refusing(TorchDispatchMode):
     NAMES = frozenset({"convolution", "mm", "bmm", "native_layer_norm", "gelu", "mean"})
 
     def __init__(self) -> None:
+        # PyTorch's constructor has no types.
         super().__init__()  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: object, args: Any = (), kwargs: Any = None) -> object:
@@ -137,9 +139,10 @@ def test_a_capture_computes_nothing_of_the_network(small_checkpoint: Checkpoint)
 
 def test_a_graph_that_depends_on_the_value_of_an_activation_is_refused(small_checkpoint: Checkpoint) -> None:
     class AsksForAValue(InnerHTDemucs):
-        def forward(self, spectrogram_real: torch.Tensor, *others: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-            del others
-            return spectrogram_real * float(spectrogram_real.mean())
+        def forward(
+            self, spectrogram_real: torch.Tensor, spectrogram_imag: torch.Tensor, waveform: torch.Tensor
+        ) -> CoreOutputs:
+            return CoreOutputs(spectrogram_real * float(spectrogram_real.mean()), spectrogram_imag, waveform)
 
     core = core_of(small_checkpoint)
     core.__class__ = AsksForAValue

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from file_server import (
     Answer,
+    Answering,
     FileServer,
     dropping,
     failing,
@@ -155,9 +156,9 @@ def test_a_partial_file_that_is_too_long_is_begun_anew(server: FileServer, targe
 
 
 def test_what_is_sent_again_leaves_nothing_of_what_was_there(server: FileServer, target: Path) -> None:
-    def whole_but_lost(request: object) -> None:
-        request.head(200, Content_Length=len(CONTENT))  # type: ignore[attr-defined]
-        request.wfile.write(CONTENT[:10])  # type: ignore[attr-defined]
+    def whole_but_lost(request: Answering) -> None:
+        request.head(200, Content_Length=len(CONTENT))
+        request.wfile.write(CONTENT[:10])
 
     place_partial(target, CONTENT[:1000])
     server.answers = [whole_but_lost]
@@ -214,9 +215,9 @@ def test_whatever_happens_on_the_way_the_file_arrives(
 
 
 def changed(content: bytes) -> Answer:
-    def answer(request: object) -> None:
-        request.server.content = content  # type: ignore[attr-defined]
-        sound(request)  # type: ignore[arg-type]
+    def answer(request: Answering) -> None:
+        request.server.content = content
+        sound(request)
 
     return answer
 
@@ -368,9 +369,9 @@ def test_only_https_is_downloaded_from(target: Path, url: str) -> None:
 def test_of_two_downloads_of_a_file_one_waits_for_the_other(server: FileServer, target: Path) -> None:
     waits = threading.Event()
 
-    def after_the_other_waits(request: object) -> None:
+    def after_the_other_waits(request: Answering) -> None:
         assert waits.wait(60)
-        sound(request)  # type: ignore[arg-type]
+        sound(request)
 
     server.answers = [after_the_other_waits]
     with ThreadPoolExecutor(2) as pool:
@@ -384,9 +385,9 @@ def test_of_two_downloads_of_a_file_one_waits_for_the_other(server: FileServer, 
 def test_who_waited_for_a_download_that_failed_takes_it_up(server: FileServer, target: Path) -> None:
     waits = threading.Event()
 
-    def lost_after_the_other_waits(request: object) -> None:
+    def lost_after_the_other_waits(request: Answering) -> None:
         assert waits.wait(60)
-        dropping(1000)(request)  # type: ignore[arg-type]
+        dropping(1000)(request)
 
     server.answers = [lost_after_the_other_waits, *[hanging_up] * 4]
     with ThreadPoolExecutor(2) as pool:

@@ -208,6 +208,7 @@ def test_references_are_found_in_arguments_and_in_blocks_within_blocks(tmp_path:
     """Palettes stand in arguments, branches in blocks of their own; neither is a constant of the outermost block."""
     indices = np.arange(48, dtype=np.uint8).reshape(6, 8) % 4
 
+    # coremltools has no types.
     @Builder.program(  # type: ignore[untyped-decorator]
         input_specs=[Builder.TensorSpec((6, 8)), Builder.TensorSpec((1,))], opset_version=coremltools.target.iOS18
     )
@@ -236,6 +237,7 @@ def test_references_are_found_in_arguments_and_in_blocks_within_blocks(tmp_path:
 
 
 def test_a_program_without_large_constants_has_no_weight_file(tmp_path: Path) -> None:
+    # coremltools has no types.
     @Builder.program(  # type: ignore[untyped-decorator]
         input_specs=[Builder.TensorSpec((2, 3))], opset_version=coremltools.target.iOS18
     )

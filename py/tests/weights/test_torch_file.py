@@ -155,6 +155,7 @@ def test_arguments_are_read_as_torch_reads_them(arguments: dict[str, object]) ->
 def test_states_may_be_ordered_transposed_and_shared() -> None:
     values = torch.arange(24.0).reshape(2, 3, 4)
     tensors = OrderedDict(a=values, b=values.permute(2, 0, 1), c=values[1, :, ::2], d=values[:, :1])
+    # PyTorch gives its state dictionaries this attribute, which the class does not declare.
     tensors._metadata = {"": {"version": 1}}  # type: ignore[attr-defined]
     content = saved(small_package(state=tensors))
     assert_same_tensors(parsed(content).tensors, loaded_by_torch(content)["state"])

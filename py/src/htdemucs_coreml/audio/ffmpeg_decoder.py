@@ -95,8 +95,10 @@ class FFmpegDecoder:
         """What the file says of itself."""
         return self._statement
 
-    def blocks(self, block_frames: int) -> Iterator[Tensor]:  # noqa: ARG002 - packets have a length of their own
+    def blocks(self, block_frames: int) -> Iterator[Tensor]:
         """Read from the start in blocks of a packet each; see `Decoder`."""
+        # Packets have a length of their own.
+        del block_frames
         decoded = 0
         end = None if self._part.frames is None else self._part.first + self._part.frames
         with self._opened() as (container, stream):

@@ -84,6 +84,7 @@ class _Patched(io.RawIOBase):
     def tell(self) -> int:
         return self._file.tell()
 
+    # The type of any buffer has no name before Python 3.12.
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
         start = self._file.tell()
         content = bytearray(self._file.read(len(buffer)))

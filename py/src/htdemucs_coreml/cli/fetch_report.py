@@ -1,6 +1,5 @@
 """What ``fetch`` tells of its work: as text for people, or as lines of JSON for programs."""
 
-import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Protocol
 import click
 
 from htdemucs_coreml.cli.application import message_of, report_error
+from htdemucs_coreml.cli.json_events import print_event
 from htdemucs_coreml.cli.progress_bar import bytes_bar, shows_bars
 from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.downloads import DownloadProgress
@@ -96,7 +96,7 @@ class JSONFetchReport:
     def note(self, message: str) -> None:
         """Print a ``note``."""
         if not self._quiet:
-            _print_event("note", message=message)
+            print_event("note", message=message)
 
     @contextmanager
     def progress_of(self, published: PublishedFile) -> Iterator[DownloadProgress]:
@@ -107,28 +107,24 @@ class JSONFetchReport:
             nonlocal told
             if not self._quiet and (bytes_done == bytes_total or not told <= bytes_done < told + _BYTES_PER_EVENT):
                 told = bytes_done
-                _print_event("progress", file=published.file, bytes_done=bytes_done, bytes_total=bytes_total)
+                print_event("progress", file=published.file, bytes_done=bytes_done, bytes_total=bytes_total)
 
         yield progress
 
     def done(self, published: PublishedFile, path: Path, *, downloaded: bool, sha256: str) -> None:
         """Print ``done``."""
-        _print_event("done", file=published.file, path=str(path), sha256=sha256, downloaded=downloaded)
+        print_event("done", file=published.file, path=str(path), sha256=sha256, downloaded=downloaded)
 
     def failed(self, published: PublishedFile, error: Exception) -> None:
         """Print ``error``, also as text to standard error."""
-        _print_event("error", file=published.file, message=message_of(error))
+        print_event("error", file=published.file, message=message_of(error))
         _report_failed(published, error)
 
     def summary(self, *, done: int, failed: int) -> None:
         """Print ``summary``."""
-        _print_event("summary", done=done, failed=failed)
+        print_event("summary", done=done, failed=failed)
 
 
 def _report_failed(published: PublishedFile, error: Exception) -> None:
     message = message_of(error)
     report_error(message if published.file in message else f"{published.file}: {message}")
-
-
-def _print_event(event: str, **values: object) -> None:
-    click.echo(json.dumps({"event": event, **values}))

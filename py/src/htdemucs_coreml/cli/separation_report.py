@@ -1,6 +1,5 @@
 """What ``separate`` tells of its work: as text for people, or as lines of JSON for programs."""
 
-import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Protocol
 import click
 
 from htdemucs_coreml.cli.application import message_of, report_error
+from htdemucs_coreml.cli.json_events import print_event
 from htdemucs_coreml.cli.progress_bar import progress_bar, shows_bars
 from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.pipeline.file_separation import SeparatedFile
@@ -105,7 +105,7 @@ class JSONReport:
     def note(self, message: str) -> None:
         """Print a ``note``."""
         if not self._quiet:
-            _print_event("note", message=message)
+            print_event("note", message=message)
 
     @contextmanager
     def progress_of(self, path: Path) -> Iterator[Progress]:
@@ -113,13 +113,13 @@ class JSONReport:
 
         def progress(segments_done: int, segments_total: int, /) -> None:
             if not self._quiet:
-                _print_event("progress", input=str(path), segments_done=segments_done, segments_total=segments_total)
+                print_event("progress", input=str(path), segments_done=segments_done, segments_total=segments_total)
 
         yield progress
 
     def done(self, path: Path, separated: SeparatedFile, wall_seconds: float) -> None:
         """Print ``done``."""
-        _print_event(
+        print_event(
             "done",
             input=str(path),
             folder=str(separated.folder),
@@ -131,22 +131,18 @@ class JSONReport:
 
     def skipped(self, path: Path, folder: Path) -> None:
         """Print ``skipped``."""
-        _print_event("skipped", input=str(path), folder=str(folder))
+        print_event("skipped", input=str(path), folder=str(folder))
 
     def failed(self, path: Path | None, error: Exception) -> None:
         """Print ``error``, also as text to standard error."""
-        _print_event("error", input=None if path is None else str(path), message=message_of(error))
+        print_event("error", input=None if path is None else str(path), message=message_of(error))
         _report_failed(path, error)
 
     def summary(self, *, done: int, skipped: int, failed: int) -> None:
         """Print ``summary``."""
-        _print_event("summary", done=done, skipped=skipped, failed=failed)
+        print_event("summary", done=done, skipped=skipped, failed=failed)
 
 
 def _report_failed(path: Path | None, error: Exception) -> None:
     message = message_of(error)
     report_error(message if path is None or str(path) in str(error) else f"{printable(str(path))}: {message}")
-
-
-def _print_event(event: str, **values: object) -> None:
-    click.echo(json.dumps({"event": event, **values}))

@@ -61,6 +61,7 @@ class _StandIns(TorchDispatchMode):
     """
 
     def __init__(self, elsewhere: ThreadPoolExecutor) -> None:
+        # PyTorch's constructor has no types.
         super().__init__()  # type: ignore[no-untyped-call]
         self._elsewhere = elsewhere
         self._zeros: dict[torch.dtype, Tensor] = {}

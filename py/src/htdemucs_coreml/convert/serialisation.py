@@ -38,6 +38,7 @@ def serialised(program: Program, specification_version: int) -> tuple[Model_pb2.
     return model, exporter.weights
 
 
+# coremltools has no types.
 class _Exporter(MILProtoExporter):  # type: ignore[misc]
     """coremltools' exporter with another weight file.
 
