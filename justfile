@@ -46,6 +46,21 @@ build output:
     @nix build {{ quietly }} {{ override }} --print-build-logs --out-link "{{ state }}/outputs/$1" ".#$1"
     @readlink "{{ state }}/outputs/$1"
 
+# What builds an output of the flake, as a path; nothing is built
+[private]
+derivation output:
+    @nix path-info {{ quietly }} {{ override }} --derivation ".#$1"
+
+# Put everything that may be redistributed, built, into a folder that is a binary cache
+[group('use')]
+save-cache folder:
+    nix copy {{ override }} --to "file://$(realpath --canonicalize-missing "$1")?compression=zstd" ".#redistributable"
+
+# Take what a folder of `save-cache` holds into this machine's store, so that it is not built again
+[group('use')]
+restore-cache folder:
+    nix copy {{ override }} --all --no-check-sigs --from "file://$(realpath "$1")"
+
 # Build the Swift command-line tool and what it runs with; its path is the last line. Arguments go to `swift build`
 [group('use')]
 build-swift *arguments:
@@ -122,6 +137,11 @@ build-apple:
 [group('check')]
 check-lock:
     nix flake check {{ override }} --print-build-logs
+
+# Fail if anything that goes into a cache or a release is built from published weights
+[group('check')]
+check-redistribution:
+    {{ develop }} ci/check-redistribution
 
 # Convert the fixture under other clocks, threads, CPUs, …, and compare the bytes
 [group('check')]

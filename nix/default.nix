@@ -7,6 +7,11 @@ let
   variants = lib.attrNames (
     builtins.fromTOML (builtins.readFile ../py/src/htdemucs_coreml/convert/variants.toml)
   );
+  # Variants whose packages of the project's own weights a release holds.
+  released = [
+    "float32"
+    "mixed"
+  ];
   packageFolder =
     name: packages:
     pkgs.linkFarm name (
@@ -86,6 +91,27 @@ let
     ];
     testPackages = self.callPackage ./test-packages.nix { };
 
+    releasedPackages = lib.concatMap (variant: [
+      self.mlpackages.fixture.${variant}
+      self.mlpackages.fixture."${variant}-7_8s"
+    ]) released;
+    release = self.callPackage ./release.nix { };
+    # All that may go into a cache or a release, of which nothing derives from published weights: ci/check-redistribution.
+    redistributable = packageFolder "htdemucs-coreml-redistributable" (
+      [
+        self.development
+        self.goldens
+        self.htdemucs-coreml
+        self.interpreter
+        self.just
+        self.python
+        self.release
+        self.testPackages
+        self.weights-fixture
+      ]
+      ++ lib.attrValues (removeAttrs self.mlpackages.fixture [ "recurseForDerivations" ])
+    );
+
     interpreter = self.callPackage ./interpreter.nix { };
     htdemucs-coreml = self.callPackage ./cli.nix { };
     demo = self.callPackage ./demo.nix { };
@@ -121,6 +147,8 @@ in
       interpreter
       just
       mlpackages
+      redistributable
+      release
       testPackages
       ;
   };
