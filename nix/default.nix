@@ -39,7 +39,7 @@ let
             ''
               export HOME="$TMPDIR"
               python3 -m pip --disable-pip-version-check --python ${environment} check
-              ${environment}/bin/python -c 'import av, coremltools, demucs, numpy, soundfile, soxr, torch'
+              ${environment}/bin/python -c 'import av, coremltools, demucs, matplotlib.pyplot, numpy, soundfile, soxr, torch'
               touch "$out"
             '';
       };
