@@ -19,15 +19,23 @@
 }:
 let
   lock = lib.importJSON ../goldens/lock.json;
-  entry =
-    lock.artefacts.${artefact}
-      or (throw "goldens/lock.json has no entry for ${artefact}: add one that is null with a reason, then run `just relock MODEL`");
-  lockFile = builtins.toFile "lock.json" (
-    builtins.toJSON {
-      inherit (lock) version;
-      artefacts.${artefact} = entry;
-    }
-  );
+  # A reason why nothing is confirmed holds for an artefact, or for all whose names have one part more.
+  group = lib.head (builtins.match "(.*)[.][^.]*" artefact);
+  entry = lib.optionalAttrs (lock.artefacts ? ${artefact}) { ${artefact} = lock.artefacts.${artefact}; };
+  reasons =
+    name: lib.optionalAttrs (lock.unconfirmed ? ${name}) { ${name} = lock.unconfirmed.${name}; };
+  unconfirmed = lib.optionalAttrs (entry == { }) (reasons group // reasons artefact);
+  lockFile =
+    if entry == { } && unconfirmed == { } then
+      throw "goldens/lock.json has no entry for ${artefact}: run `just relock MODEL`, or say under `unconfirmed` why there is none"
+    else
+      builtins.toFile "lock.json" (
+        builtins.toJSON {
+          inherit (lock) version;
+          artefacts = entry;
+          inherit unconfirmed;
+        }
+      );
   listing = builtins.path {
     name = "listing";
     path = ../goldens;

@@ -365,9 +365,9 @@ def _locks() -> dict[str, bytes]:
     entries = {
         "file": {"files": {".": "c7c5c1d70c5dec4416ab6158afd0b223ef40c29b1dc1f97ed9428b94d4cadb1c"}},
         "package": {"files": {"Manifest.json": _DIGEST, "Data/com.apple.CoreML/model.mlmodel": _DIGEST}},
-        "unknown": {"files": None, "reason": "nobody has built it"},
     }
-    return {"three": json.dumps({"version": 1, "artefacts": entries}).encode()}
+    reasons = {"unknown": "nobody has built it"}
+    return {"three": json.dumps({"version": 2, "artefacts": entries, "unconfirmed": reasons}).encode()}
 
 
 def _listings() -> dict[str, bytes]:

@@ -113,19 +113,20 @@ def _signed(serialised: bytes, weights: bytes) -> bytes | None:
 def lock(data: bytes) -> None:
     """A lock; its entries are compared with a file, and written again they read as the same."""
     path = written("lock.json", data)
-    entries = read_lock(path)
+    read = read_lock(path)
     artefact, contents = written("artefact", b"artefact"), written("contents.txt", b"")
     fields: dict[str, Any] = {}
-    for name, entry in entries.items():
+    for name, entry in read.artefacts.items():
         verdict = compare_with_lock(artefact, entry, contents)
         assert verdict.confirmed == (entry.files == digest_artefact(artefact))
-        fields[name] = (
-            {"files": None, "reason": entry.reason}
-            if entry.files is None
-            else {"files": {str(file): digest for file, digest in entry.files.items()}}
-        )
-    path.write_text(json.dumps({"version": 1, "artefacts": fields}), encoding="utf-8")
-    assert read_lock(path) == entries
+        assert entry.files is not None
+        fields[name] = {"files": {str(file): digest for file, digest in entry.files.items()}}
+    for name, reason in read.unconfirmed.items():
+        assert (found := read.find(name)) is not None
+        assert found.reason == (None if name in fields else reason)
+    table = {"version": 2, "artefacts": fields, "unconfirmed": dict(read.unconfirmed)}
+    path.write_text(json.dumps(table), encoding="utf-8")
+    assert read_lock(path) == read
 
 
 def listing(data: bytes) -> None:

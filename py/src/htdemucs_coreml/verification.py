@@ -182,7 +182,7 @@ def compare_package_with_lock(package: Package, lock: Path | None) -> LockCompar
     name = f"mlpackages.{package.metadata.model}.{package.metadata.variant}"
     if lock is None:
         return LockComparison(lock, name, reason="no lock was given")
-    entry = read_lock(lock).get(name)
+    entry = read_lock(lock).find(name)
     if entry is None:
         return LockComparison(lock, name, reason=f"{lock} has no entry {name}")
     if entry.files is None:

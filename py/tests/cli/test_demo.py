@@ -24,7 +24,7 @@ FILES = sorted(["song.wav", *(f"{source}.wav" for source in SMALL_ENTRY.sources)
 def lock(small_package: Path, tmp_path: Path) -> Path:
     """A lock with the small package's digests."""
     path = tmp_path / "lock.json"
-    path.write_text(json.dumps({"version": 1, "artefacts": {}}))
+    path.write_text(json.dumps({"version": 2, "artefacts": {}, "unconfirmed": {}}))
     metadata = read_package(small_package).metadata
     name = f"mlpackages.{metadata.model}.{metadata.variant}"
     update_lock(small_package, name, path, tmp_path / "contents" / f"{name}.txt")
@@ -91,7 +91,7 @@ def test_a_stem_far_from_pytorchs_fails(
 def test_a_package_that_is_not_in_the_lock_is_one_line(
     small_package: Path, lock: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lock.write_text(json.dumps({"version": 1, "artefacts": {}}))
+    lock.write_text(json.dumps({"version": 2, "artefacts": {}, "unconfirmed": {}}))
     assert demonstrate(small_package, lock, tmp_path / "demo") == 1
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {lock} has no entry mlpackages.fixture.")

@@ -100,7 +100,7 @@ def place(tmp_path: Path, small_package: Path, monkeypatch: pytest.MonkeyPatch) 
     for variant in ("float32", "float32-7_8s"):
         shutil.copytree(small_package, tmp_path / "packages" / f"fixture.{variant}.mlpackage")
     shutil.copytree(ROOT / "goldens" / "contents", tmp_path / "goldens" / "contents")
-    (tmp_path / "goldens" / "lock.json").write_text('{"version": 1, "artefacts": {}}')
+    (tmp_path / "goldens" / "lock.json").write_text('{"version": 2, "artefacts": {}, "unconfirmed": {}}')
 
     def make(words: list[str]) -> None:
         for word in words:

@@ -13,7 +13,7 @@ NAME = "weights.fixture"
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
     path = tmp_path / "lock.json"
-    path.write_text(json.dumps({"version": 1, "artefacts": {NAME: {"files": None, "reason": "not built yet"}}}))
+    path.write_text(json.dumps({"version": 2, "artefacts": {}, "unconfirmed": {NAME: "not built yet"}}))
     return path
 
 
@@ -50,6 +50,6 @@ def test_other_bytes_fail_and_are_named(lock: Path, artefact: Path) -> None:
 
 
 def test_an_artefact_without_an_entry_fails(lock: Path, artefact: Path) -> None:
-    result = CliRunner().invoke(command, arguments("check", lock, artefact, name="weights.other"))
+    result = CliRunner().invoke(command, arguments("check", lock, artefact, name="others.other"))
     assert isinstance(result.exception, LockError)
-    assert "has no entry weights.other" in str(result.exception)
+    assert "has no entry others.other" in str(result.exception)

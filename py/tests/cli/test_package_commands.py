@@ -79,7 +79,7 @@ def lock(small_package: Path, tmp_path: Path) -> Path:
     """A lock with the small package's digests, and its listing."""
     path = tmp_path / "goldens" / "lock.json"
     path.parent.mkdir()
-    path.write_text(json.dumps({"version": 1, "artefacts": {}}))
+    path.write_text(json.dumps({"version": 2, "artefacts": {}, "unconfirmed": {}}))
     update_lock(small_package, NAME, path, path.parent / "contents" / f"{NAME}.txt")
     return path
 
@@ -122,11 +122,11 @@ def test_verify_takes_the_lock_of_the_environment(
 
 
 def null_entry(lock: Path) -> None:
-    lock.write_text(json.dumps({"version": 1, "artefacts": {NAME: {"files": None, "reason": "nobody built one"}}}))
+    lock.write_text(json.dumps({"version": 2, "artefacts": {}, "unconfirmed": {NAME: "nobody built one"}}))
 
 
 def no_entry(lock: Path) -> None:
-    lock.write_text(json.dumps({"version": 1, "artefacts": {}}))
+    lock.write_text(json.dumps({"version": 2, "artefacts": {}, "unconfirmed": {}}))
 
 
 @pytest.mark.usefixtures("sound")

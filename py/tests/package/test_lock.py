@@ -20,8 +20,14 @@ REPOSITORY = Path(__file__).parents[3]
 @pytest.fixture
 def lock(tmp_path: Path) -> Path:
     path = tmp_path / "lock.json"
-    path.write_text(json.dumps({"version": 1, "artefacts": {"other": {"files": None, "reason": "no"}}}))
+    path.write_text(json.dumps({"version": 2, "artefacts": {}, "unconfirmed": {"other": "no"}}))
     return path
+
+
+def found_in(lock: Path, name: str) -> LockEntry:
+    entry = read_lock(lock).find(name)
+    assert entry is not None
+    return entry
 
 
 @pytest.fixture
@@ -38,13 +44,14 @@ def package(small_package: Path, tmp_path: Path) -> Path:
 
 def test_every_package_of_the_registry_has_an_entry() -> None:
     packages = {f"mlpackages.{model}.{variant}" for model in registry() for variant in variants()}
-    locked = read_lock(REPOSITORY / "goldens" / "lock.json")
-    assert packages == {name for name in locked if name.startswith("mlpackages.")}
+    lock = read_lock(REPOSITORY / "goldens" / "lock.json")
+    assert not [name for name in packages if lock.find(name) is None]
+    assert packages >= {name for name in lock.artefacts if name.startswith("mlpackages.")}
 
 
 def test_a_package_agrees_with_the_entry_made_from_it(package: Path, lock: Path, contents: Path) -> None:
     digest = update_lock(package, NAME, lock, contents)
-    verdict = compare_with_lock(package, read_lock(lock)[NAME], contents)
+    verdict = compare_with_lock(package, found_in(lock, NAME), contents)
     assert verdict.confirmed
     assert verdict.differences == ()
     assert verdict.sha256 == digest == read_package(package).digest
@@ -52,7 +59,7 @@ def test_a_package_agrees_with_the_entry_made_from_it(package: Path, lock: Path,
 
 def test_updating_one_entry_keeps_the_others(package: Path, lock: Path, contents: Path) -> None:
     update_lock(package, NAME, lock, contents)
-    assert read_lock(lock)["other"] == LockEntry(files=None, reason="no")
+    assert found_in(lock, "other") == LockEntry(files=None, reason="no")
 
 
 def test_a_changed_weight_is_named_by_its_constant(package: Path, lock: Path, contents: Path) -> None:
@@ -63,7 +70,7 @@ def test_a_changed_weight_is_named_by_its_constant(package: Path, lock: Path, co
     (package / WEIGHT_BIN).write_bytes(weights)
     edit_model(package)
 
-    found = "\n".join(compare_with_lock(package, read_lock(lock)[NAME], contents).differences)
+    found = "\n".join(compare_with_lock(package, found_in(lock, NAME), contents).differences)
     assert "file Data/com.apple.CoreML/weights/weight.bin: expected sha256" in found
     assert "constant time_decoder_0__rewrite__conv__weight: expected float32[" in found
     assert "constant time_decoder_1" not in found
@@ -78,7 +85,7 @@ def test_a_changed_operation_is_named(package: Path, lock: Path, contents: Path)
 
     edit_model(package, approximate)
 
-    found = compare_with_lock(package, read_lock(lock)[NAME], contents).differences
+    found = compare_with_lock(package, found_in(lock, NAME), contents).differences
     assert [line for line in found if line.startswith("operation time_encoder_0__gelu:")]
 
 
@@ -87,7 +94,7 @@ def test_a_damaged_package_is_said_to_be_damaged(package: Path, lock: Path, cont
     weights = bytearray((package / WEIGHT_BIN).read_bytes())
     weights[-1] ^= 1
     (package / WEIGHT_BIN).write_bytes(weights)
-    found = compare_with_lock(package, read_lock(lock)[NAME], contents).differences
+    found = compare_with_lock(package, found_in(lock, NAME), contents).differences
     assert len(found) == 2
     assert "weight.bin: expected sha256" in found[0]
     assert "is damaged" in found[1]
@@ -105,23 +112,48 @@ def test_a_malformed_lock_is_not_updated(package: Path, contents: Path, tmp_path
 
 
 def test_an_entry_without_digests_is_unconfirmed_and_says_why(package: Path, lock: Path, contents: Path) -> None:
-    verdict = compare_with_lock(package, read_lock(lock)["other"], contents)
+    verdict = compare_with_lock(package, found_in(lock, "other"), contents)
     assert not verdict.confirmed
     assert verdict.differences == ()
     assert verdict.reason == "no"
+
+
+def test_a_reason_holds_for_all_names_with_one_part_more_that_have_no_entry_of_their_own(
+    package: Path, lock: Path, contents: Path
+) -> None:
+    update_lock(package, "other.confirmed", lock, contents)
+    assert found_in(lock, "other.confirmed").files is not None
+    assert found_in(lock, "other.next") == LockEntry(files=None, reason="no")
+    assert read_lock(lock).find("other.next.but_one") is None
+    assert read_lock(lock).find("another") is None
 
 
 def test_a_single_file_can_be_locked(lock: Path, contents: Path, tmp_path: Path) -> None:
     file = tmp_path / "weights.safetensors"
     file.write_bytes(b"1")
     update_lock(file, "weights", lock, contents)
-    assert compare_with_lock(file, read_lock(lock)["weights"], contents).confirmed
+    assert compare_with_lock(file, found_in(lock, "weights"), contents).confirmed
     file.write_bytes(b"2")
-    assert not compare_with_lock(file, read_lock(lock)["weights"], contents).confirmed
+    assert not compare_with_lock(file, found_in(lock, "weights"), contents).confirmed
 
 
 @pytest.mark.parametrize(
-    "content", ["{", "[]", "{}", '{"version": 2, "artefacts": {}}', '{"version": 1}', "[" * 100_000]
+    "content",
+    [
+        "{",
+        "[]",
+        "{}",
+        '{"version": 1, "artefacts": {}, "unconfirmed": {}}',
+        '{"version": true, "artefacts": {}, "unconfirmed": {}}',
+        '{"version": 2, "artefacts": {}}',
+        '{"version": 2, "artefacts": {}, "unconfirmed": {}, "more": {}}',
+        '{"version": 2, "artefacts": {"a": {"files": {}}}, "unconfirmed": {}}',
+        '{"version": 2, "artefacts": {"a": {"files": {".": "12"}}}, "unconfirmed": {}}',
+        '{"version": 2, "artefacts": {"a": {"files": {"../a": "%s"}}}, "unconfirmed": {}}' % ("0" * 64),
+        '{"version": 2, "artefacts": {}, "unconfirmed": {"a": ""}}',
+        '{"version": 2, "artefacts": {}, "unconfirmed": {"a": "no", "a": "yes"}}',
+        "[" * 100_000,
+    ],
 )
 def test_a_malformed_lock_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "lock.json").write_text(content)
@@ -154,9 +186,8 @@ def test_a_listing_has_a_line_for_each_item_whatever_names_it_lists(package: Pat
 
 def test_the_committed_lock_lists_the_contents_of_every_confirmed_package() -> None:
     goldens = REPOSITORY / "goldens"
-    for name, entry in read_lock(goldens / "lock.json").items():
-        listed = (goldens / "contents" / f"{name}.txt").exists()
-        assert listed == (name.startswith("mlpackages.") and entry.files is not None)
+    packages = {name for name in read_lock(goldens / "lock.json").artefacts if name.startswith("mlpackages.")}
+    assert packages == {listing.stem for listing in (goldens / "contents").iterdir()}
 
 
 def test_a_listing_names_every_operation_once(package: Path) -> None:

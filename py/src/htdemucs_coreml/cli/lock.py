@@ -27,10 +27,10 @@ _artefact = click.argument("artefact", type=GivenPath())
 @_artefact
 def check(name: str, lock: Path, contents: Path, artefact: Path) -> None:
     """Fail, naming every difference, unless ARTEFACT is what the lock says."""
-    entries = read_lock(lock)
-    if name not in entries:
-        raise LockError(f"{lock} has no entry {name}; add one that is null with a reason, then run `just relock`")
-    verdict = compare_with_lock(artefact, entries[name], contents / f"{name}.txt")
+    entry = read_lock(lock).find(name)
+    if entry is None:
+        raise LockError(f"{lock} has no entry {name}; run `just relock`, or say under `unconfirmed` why there is none")
+    verdict = compare_with_lock(artefact, entry, contents / f"{name}.txt")
     if verdict.differences:
         for difference in verdict.differences:
             click.echo(difference, err=True)

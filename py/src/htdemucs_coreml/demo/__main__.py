@@ -37,10 +37,10 @@ def command(package: Path, lock: Path, output: Path) -> None:
     """Separate a synthetic song of 12 seconds through PACKAGE and through PyTorch, and compare every stem."""
     read = read_package(package)
     name = f"mlpackages.{read.metadata.model}.{read.metadata.variant}"
-    entries = read_lock(lock)
-    if name not in entries:
+    entry = read_lock(lock).find(name)
+    if entry is None:
         raise LockError(f"{lock} has no entry {name}, so {package} cannot be checked; give one of its packages")
-    verdict = compare_with_lock(package, entries[name], lock.parent / "contents" / f"{name}.txt")
+    verdict = compare_with_lock(package, entry, lock.parent / "contents" / f"{name}.txt")
     if not verdict.confirmed:
         raise LockError(f"{package} is not the {name} of {lock}; `just check-lock` says what differs")
     click.echo(f"package  {package}")

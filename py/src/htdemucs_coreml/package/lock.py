@@ -1,10 +1,13 @@
 """The lock: expected digests of every file of every pinned artefact.
 
-``goldens/lock.json`` holds, by the artefact's name, the sha256 of each file, or null with a reason where nobody could
-confirm one yet. ``goldens/contents/<name>.txt`` lists what a locked package holds, so that a mismatch can be named.
+``goldens/lock.json`` holds, by name, the sha256 of each file of an artefact. Where one has none yet, ``unconfirmed``
+says why: by the artefact's own name, or by the name without its last part for all that have no entry of their own
+(``mlpackages.htdemucs`` for every variant of that model). ``goldens/contents/<name>.txt`` lists what a locked package
+holds, so that a mismatch can be named.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,7 +21,9 @@ from htdemucs_coreml.package.files import read_package_files
 from htdemucs_coreml.package.metadata import PackageError
 from htdemucs_coreml.package.reader import read_package
 
-LOCK_VERSION = 1
+LOCK_VERSION = 2
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class LockError(HTDemucsCoreMLError):
@@ -39,6 +44,29 @@ class LockEntry:
 
     files: Mapping[PurePosixPath, str] | None
     reason: str | None
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock as it was read.
+
+    Attributes
+    ----------
+    artefacts : Mapping[str, LockEntry]
+        What is confirmed, by the artefact's name.
+    unconfirmed : Mapping[str, str]
+        Why others are not: reasons by an artefact's name, or by a name without its last part.
+    """
+
+    artefacts: Mapping[str, LockEntry]
+    unconfirmed: Mapping[str, str]
+
+    def find(self, name: str) -> LockEntry | None:
+        """The entry of an artefact; one without digests if only a reason is known, None if nothing is."""
+        if name in self.artefacts:
+            return self.artefacts[name]
+        reason = self.unconfirmed.get(name, self.unconfirmed.get(name.rpartition(".")[0]))
+        return None if reason is None else LockEntry(files=None, reason=reason)
 
 
 @dataclass(frozen=True)
@@ -63,8 +91,8 @@ class LockVerdict:
     reason: str | None
 
 
-def read_lock(path: Path) -> dict[str, LockEntry]:
-    """Every entry of a lock by its artefact's name.
+def read_lock(path: Path) -> Lock:
+    """Read a lock strictly: ``goldens/lock.schema.json`` says what it may hold.
 
     Raises
     ------
@@ -72,14 +100,17 @@ def read_lock(path: Path) -> dict[str, LockEntry]:
         If the file cannot be read or is malformed.
     """
     try:
-        table = json.loads(path.read_bytes())
-        if table["version"] != LOCK_VERSION:
-            raise ValueError(f"version {table['version']} is unknown")
-        return {name: _entry(fields) for name, fields in table["artefacts"].items()}
+        table = json.loads(path.read_bytes(), object_pairs_hook=_without_repetition)
+        _require_keys("the lock", table, {"version", "artefacts", "unconfirmed"})
+        if type(table["version"]) is not int or table["version"] != LOCK_VERSION:
+            raise ValueError(f"version {table['version']!r} is unknown")
+        artefacts = {name: _entry(name, fields) for name, fields in table["artefacts"].items()}
+        unconfirmed = {name: _reason(name, reason) for name, reason in table["unconfirmed"].items()}
     except OSError as error:
         raise LockError(f"{path} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise LockError(f"{path} is not a valid lock: {error!r}") from error
+    return Lock(artefacts, unconfirmed)
 
 
 def digest_artefact(path: Path) -> dict[PurePosixPath, str]:
@@ -151,10 +182,38 @@ def update_lock(path: Path, name: str, lock: Path, contents: Path) -> str:
     return tree_sha256(digests)
 
 
-def _entry(fields: Mapping[str, Any]) -> LockEntry:
-    if fields["files"] is None:
-        return LockEntry(files=None, reason=str(fields["reason"]))
-    return LockEntry({PurePosixPath(file): str(digest) for file, digest in fields["files"].items()}, reason=None)
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError(f"a name occurs twice among {sorted(name for name, _ in pairs)}")
+    return table
+
+
+def _require_keys(what: str, table: Any, keys: set[str]) -> None:
+    if not isinstance(table, dict) or set(table) != keys:
+        raise ValueError(f"{what} does not hold {', '.join(sorted(keys))} and nothing else")
+
+
+def _entry(name: str, fields: Any) -> LockEntry:
+    _require_keys(name, fields, {"files"})
+    if not isinstance(fields["files"], dict) or not fields["files"]:
+        raise ValueError(f"{name} has no files")
+    for file, digest in fields["files"].items():
+        if not _is_relative(file):
+            raise ValueError(f"{name} has a file {file!r}, which is no plain relative path")
+        if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+            raise ValueError(f"{name} has a sha256 of {file} that is not 64 digits 0-9, a-f")
+    return LockEntry({PurePosixPath(file): digest for file, digest in fields["files"].items()}, reason=None)
+
+
+def _is_relative(file: str) -> bool:
+    return file == "." or not any(part in ("", ".", "..") for part in file.split("/"))
+
+
+def _reason(name: str, reason: Any) -> str:
+    if not isinstance(reason, str) or not reason:
+        raise ValueError(f"{name} is unconfirmed without a reason")
+    return reason
 
 
 def _write_text(path: Path, text: str) -> None:
