@@ -196,10 +196,11 @@ check-goldens:
 [group('change')]
 update-fidelity: (fidelity "-o" "docs/fidelity.md")
 
-# Compute the goldens anew and write them into goldens/small
+# Compute the goldens anew and write them into goldens/small, and their index into the lock
 [group('change')]
 update-goldens:
-    {{ develop }} python py/goldens/small.py goldens/small
+    {{ develop }} bash -c 'python py/goldens/small.py goldens/small && python -m htdemucs_coreml.cli.lock update \
+      --name goldens.small --lock goldens/lock.json --contents goldens/contents goldens/small/manifest.json'
 
 # Record the bytes that the present code gives in goldens/lock.json: of the fixture, or of another model
 [group('change')]

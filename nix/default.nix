@@ -63,6 +63,7 @@ let
     goldens = self.callPackage ./goldens.nix { };
 
     lockAndContents = self.callPackage ./lock.nix { };
+    lockedFiles = self.callPackage ./locked-files.nix { };
     mlpackage = self.callPackage ./mlpackage.nix { };
     mlpackages =
       let
@@ -153,7 +154,10 @@ in
       ;
   };
 
-  checks = project.checks (
+  checks = {
+    locked-files = project.lockedFiles;
+  }
+  // project.checks (
     {
       inherit (project) goldens htdemucs-coreml python;
     }

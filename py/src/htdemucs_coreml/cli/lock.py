@@ -45,8 +45,18 @@ def check(name: str, lock: Path, contents: Path, artefact: Path) -> None:
 @_contents
 @_artefact
 def update(name: str, lock: Path, contents: Path, artefact: Path) -> None:
-    """Write the digests of ARTEFACT into the lock."""
-    click.echo(f"{name} sha256 {update_lock(artefact, name, lock, contents / f'{name}.txt')} locked")
+    """Write the digests of ARTEFACT into the lock, and say what they were and what changed inside."""
+    change = update_lock(artefact, name, lock, contents / f"{name}.txt")
+    if change.before is None:
+        click.echo(f"{name} sha256 {change.after} locked")
+        return
+    if change.before == change.after:
+        listing = "; what its listing says:" if change.differences else ""
+        click.echo(f"{name} sha256 {change.after} unchanged{listing}")
+    else:
+        click.echo(f"{name} sha256 was {change.before}\n{' ' * len(name)}         is {change.after}")
+    for difference in change.differences:
+        click.echo(f"  {difference}")
 
 
 if __name__ == "__main__":

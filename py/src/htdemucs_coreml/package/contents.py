@@ -1,20 +1,24 @@
 """A readable listing of what a package holds, so that a difference between two packages has a name.
 
-One line per metadata entry, operation and large constant, in order: ``metadata KEY VALUE``, ``operation NAME DIGEST``
-and ``constant NAME TYPE DIGEST``. Digests are the first 16 hexadecimal digits of a sha256: of an operation's serialised
-form with its small constants, or of a constant's bytes in ``weight.bin``.
+One line per item, in order: ``metadata KEY VALUE``, ``interface model DIGEST``, ``interface FUNCTION DIGEST``,
+``operation NAME DIGEST`` and ``constant NAME TYPE DIGEST``. Digests are the first 16 hexadecimal digits of a sha256: of
+an operation's serialised form with its small constants, of a large constant's bytes in ``weight.bin``, of a function
+without its operations, and of the model without its functions and its user-defined metadata. So every field of a
+``model.mlmodel`` stands behind one of the lines.
 """
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from coremltools.proto import MIL_pb2
+from coremltools.proto import MIL_pb2, Model_pb2
 
-from htdemucs_coreml.package.layout import WEIGHT_BIN
+from htdemucs_coreml.package.files import read_package_files, require_sizes
+from htdemucs_coreml.package.layout import MODEL, WEIGHT_BIN
 from htdemucs_coreml.package.metadata import PackageError
-from htdemucs_coreml.package.reader import Package
+from htdemucs_coreml.package.reader import Package, parse_model
 from htdemucs_coreml.package.stored_weights import StoredWeights
+from htdemucs_coreml.package.weight_file import WeightFileError
 
 _DIGEST_DIGITS = 16
 
@@ -27,20 +31,39 @@ def list_contents(package: Package) -> list[str]:
     PackageError
         If a constant does not lie inside ``weight.bin``.
     """
-    weights = StoredWeights(package.path / WEIGHT_BIN)
-    lines = [f"metadata {key} {_one_line(value)}" for key, value in sorted(package.metadata.to_strings().items())]
-    for function in package.model.mlProgram.functions.values():
-        for block in function.block_specializations.values():
-            lines.extend(_block_lines(package.path, block, weights))
-    return lines
+    return list(_lines(package.path, package.model, package.metadata.to_strings()))
 
 
-def differences(expected: list[str], actual: list[str], most: int = 20) -> Iterator[str]:
-    """What differs between two listings, item by item, at most `most` lines."""
+def list_damaged_contents(path: Path) -> list[str]:
+    """The listing of a package whose digests may be wrong, as far as it can be read at all.
+
+    Raises
+    ------
+    PackageError
+        If that is not far enough: a file is missing or too large, or ``model.mlmodel`` cannot be parsed.
+    """
+    files = read_package_files(path)
+    require_sizes(path, files)
+    try:
+        model = parse_model(path, files[MODEL].read_bytes())
+    except OSError as error:
+        raise PackageError(f"{path} cannot be read: {error.strerror}") from error
+    return list(_lines(path, model, dict(model.description.metadata.userDefined)))
+
+
+def short_digest(content: bytes | memoryview) -> str:
+    """As much of the sha256 of bytes as stands in a listing."""
+    return hashlib.sha256(content).hexdigest()[:_DIGEST_DIGITS]
+
+
+def differences(
+    expected: list[str], actual: list[str], most: int = 20, words: tuple[str, str] = ("expected", "got")
+) -> Iterator[str]:
+    """What differs between two listings, item by item, at most `most` lines; `words` stand before both values."""
     before, after = (dict(_keyed(lines)) for lines in (expected, actual))
     keys = [*before, *(key for key in after if key not in before)]
     found = [
-        f"{key}: expected {_value(key, before.get(key))}, got {_value(key, after.get(key))}"
+        f"{key}: {words[0]} {_value(key, before.get(key))}, {words[1]} {_value(key, after.get(key))}"
         for key in keys
         if before.get(key) != after.get(key)
     ]
@@ -59,23 +82,47 @@ def _value(key: str, line: str | None) -> str:
     return "none" if line is None else line[len(key) + 1 :]
 
 
+def _lines(path: Path, model: Model_pb2.Model, metadata: Mapping[str, str]) -> Iterator[str]:
+    weights = StoredWeights(path / WEIGHT_BIN)
+    for key, value in sorted(metadata.items()):
+        yield f"metadata {_one_line(key)} {_one_line(value)}"
+    interface = Model_pb2.Model()
+    interface.CopyFrom(model)
+    interface.description.metadata.userDefined.clear()
+    interface.mlProgram.functions.clear()
+    yield f"interface model {short_digest(interface.SerializeToString(deterministic=True))}"
+    for name, function in sorted(model.mlProgram.functions.items()):
+        signature = MIL_pb2.Function()
+        signature.CopyFrom(function)
+        for block in signature.block_specializations.values():
+            del block.operations[:]
+        yield f"interface {_one_line(name)} {short_digest(signature.SerializeToString(deterministic=True))}"
+        for _, block in sorted(function.block_specializations.items()):
+            yield from _block_lines(path, block, weights)
+
+
 def _block_lines(path: Path, block: MIL_pb2.Block, weights: StoredWeights) -> Iterator[str]:
     small_constants: dict[str, bytes] = {}
     for operation in block.operations:
         if not operation.outputs:
             raise PackageError(f"{path} holds an operation {operation.type} without a result; it is malformed")
         name = _one_line(operation.outputs[0].name)
+        serialised = operation.SerializeToString(deterministic=True)
         if operation.type != "const":
-            digest = hashlib.sha256(operation.SerializeToString(deterministic=True))
-            for _, argument in sorted(operation.inputs.items()):
-                for binding in argument.arguments:
-                    digest.update(small_constants.get(_one_line(binding.name), b""))
-            yield f"operation {name} {digest.hexdigest()[:_DIGEST_DIGITS]}"
+            used = [
+                small_constants.get(_one_line(binding.name), b"")
+                for _, argument in sorted(operation.inputs.items())
+                for binding in argument.arguments
+            ]
+            yield f"operation {name} {short_digest(b''.join([serialised, *used]))}"
         elif operation.attributes["val"].HasField("blobFileValue"):
-            content = weights.blob(operation.attributes["val"].blobFileValue.offset).data
-            yield f"constant {name} {_type_text(operation)} {hashlib.sha256(content).hexdigest()[:_DIGEST_DIGITS]}"
+            try:
+                content = weights.blob(operation.attributes["val"].blobFileValue.offset).data
+            except WeightFileError as error:
+                raise WeightFileError(f"constant {name} cannot be read: {error}") from error
+            yield f"constant {name} {_type_text(operation)} {short_digest(content)}"
         else:
-            small_constants[name] = operation.SerializeToString(deterministic=True)
+            small_constants[name] = serialised
 
 
 def _one_line(text: str) -> str:

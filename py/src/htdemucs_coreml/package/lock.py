@@ -2,7 +2,7 @@
 
 ``goldens/lock.json`` holds, by name, the sha256 of each file of an artefact. Where one has none yet, ``unconfirmed``
 says why: by the artefact's own name, or by the name without its last part for all that have no entry of their own
-(``mlpackages.htdemucs`` for every variant of that model). ``goldens/contents/<name>.txt`` lists what a locked package
+(``mlpackages.htdemucs`` for every variant of that model). ``goldens/contents/<name>.txt`` lists what a locked artefact
 holds, so that a mismatch can be named.
 """
 
@@ -15,14 +15,14 @@ from typing import Any
 
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 from htdemucs_coreml.files import atomic_file, sha256_file
-from htdemucs_coreml.package.contents import differences, list_contents
+from htdemucs_coreml.package.contents import differences
 from htdemucs_coreml.package.digests import tree_sha256
 from htdemucs_coreml.package.files import read_package_files
-from htdemucs_coreml.package.metadata import PackageError
-from htdemucs_coreml.package.reader import read_package
+from htdemucs_coreml.package.listing import list_artefact
 
 LOCK_VERSION = 2
 
+_NAME = re.compile(r"[a-z0-9_-]+(\.[a-z0-9_-]+)*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -91,6 +91,25 @@ class LockVerdict:
     reason: str | None
 
 
+@dataclass(frozen=True)
+class LockChange:
+    """What became of an artefact's entry.
+
+    Attributes
+    ----------
+    before : str or None
+        Digest of the artefact as a whole as it was locked; None if it was not.
+    after : str
+        The same now.
+    differences : tuple of str
+        What changed inside, a line each.
+    """
+
+    before: str | None
+    after: str
+    differences: tuple[str, ...]
+
+
 def read_lock(path: Path) -> Lock:
     """Read a lock strictly: ``goldens/lock.schema.json`` says what it may hold.
 
@@ -104,12 +123,14 @@ def read_lock(path: Path) -> Lock:
         _require_keys("the lock", table, {"version", "artefacts", "unconfirmed"})
         if type(table["version"]) is not int or table["version"] != LOCK_VERSION:
             raise ValueError(f"version {table['version']!r} is unknown")
+        for name in (*table["artefacts"], *table["unconfirmed"]):
+            _require_name(name)
         artefacts = {name: _entry(name, fields) for name, fields in table["artefacts"].items()}
         unconfirmed = {name: _reason(name, reason) for name, reason in table["unconfirmed"].items()}
     except OSError as error:
         raise LockError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise LockError(f"{path} is not a valid lock: {error!r}") from error
+    except (LockError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise LockError(f"{path} is not a valid lock: {error}") from error
     return Lock(artefacts, unconfirmed)
 
 
@@ -131,7 +152,7 @@ def digest_artefact(path: Path) -> dict[PurePosixPath, str]:
 
 
 def compare_with_lock(path: Path, entry: LockEntry, contents: Path) -> LockVerdict:
-    """Compare an artefact with its entry; a mismatch names files and, for packages, operations and constants.
+    """Compare an artefact with its entry; a mismatch names files and what is listed of their content.
 
     Parameters
     ----------
@@ -140,46 +161,84 @@ def compare_with_lock(path: Path, entry: LockEntry, contents: Path) -> LockVerdi
     entry : LockEntry
         What is expected.
     contents : Path
-        The listing of the expected package; it need not exist.
+        The listing of the expected artefact; it need not exist.
+
+    Raises
+    ------
+    LockError
+        If the artefact or its listing cannot be read.
+    PackageError
+        If a folder is not a package.
     """
     digests = digest_artefact(path)
     sha256 = tree_sha256(digests)
     if entry.files is None:
         return LockVerdict(sha256, confirmed=False, differences=(), reason=entry.reason)
-    found = [
-        f"file {file}: expected sha256 {entry.files.get(file, 'none')}, got {digests.get(file, 'none')}"
-        for file in sorted(entry.files.keys() | digests.keys(), key=str)
-        if entry.files.get(file) != digests.get(file)
-    ]
-    if found and path.is_dir() and contents.exists():
-        try:
-            actual = list_contents(read_package(path))
-        except PackageError as error:
-            found.append(str(error))
-        else:
-            found += differences(contents.read_text(encoding="utf-8").splitlines(), actual)
+    found = _different_files(entry.files, digests, ("expected", "got"))
+    expected = _read_listing(contents) if found else None
+    if expected is not None:
+        actual, damage = list_artefact(path)
+        found += [damage] if damage is not None else []
+        found += differences(expected, actual) if actual else []
     return LockVerdict(sha256, confirmed=not found, differences=tuple(found), reason=None)
 
 
-def update_lock(path: Path, name: str, lock: Path, contents: Path) -> str:
-    """Write an artefact's digests into the lock and, for a package, its listing; returns the artefact's digest.
+def update_lock(path: Path, name: str, lock: Path, contents: Path) -> LockChange:
+    """Write an artefact's digests into the lock, and its listing.
+
+    Parameters
+    ----------
+    path : Path
+        A package or a single file.
+    name : str
+        The artefact's name in the lock.
+    lock, contents : Path
+        The lock, and the listing of the artefact, which need not exist.
 
     Raises
     ------
     LockError
-        If the lock or the artefact cannot be read.
+        If the lock or the artefact cannot be read, the artefact is damaged, or the name cannot be one.
     PackageError
         If a folder is not a package.
     """
-    read_lock(lock)
+    before = read_lock(lock).artefacts.get(name)
+    _require_name(name)
     digests = digest_artefact(path)
+    listing, damage = list_artefact(path)
+    if damage is not None:
+        raise LockError(f"{path} cannot be locked: {damage}")
+    found = _different_files({} if before is None else before.files or {}, digests, ("was", "is"))
+    listed = _read_listing(contents)
+    if before is not None and listed is not None:
+        found += differences(listed, listing, words=("was", "is"))
     table: dict[str, Any] = json.loads(lock.read_bytes())
     table["artefacts"][name] = {"files": {str(file): digests[file] for file in sorted(digests, key=str)}}
     _write_text(lock, json.dumps(table, indent=2, sort_keys=True) + "\n")
-    if path.is_dir():
+    if listing:
         contents.parent.mkdir(parents=True, exist_ok=True)
-        _write_text(contents, "\n".join(list_contents(read_package(path))) + "\n")
-    return tree_sha256(digests)
+        _write_text(contents, "\n".join(listing) + "\n")
+    known = None if before is None or before.files is None else tree_sha256(before.files)
+    return LockChange(known, tree_sha256(digests), tuple(found))
+
+
+def _different_files(
+    before: Mapping[PurePosixPath, str], after: Mapping[PurePosixPath, str], words: tuple[str, str]
+) -> list[str]:
+    return [
+        f"file {file}: {words[0]} sha256 {before.get(file, 'none')}, {words[1]} {after.get(file, 'none')}"
+        for file in sorted(before.keys() | after.keys(), key=str)
+        if before.get(file) != after.get(file)
+    ]
+
+
+def _read_listing(contents: Path) -> list[str] | None:
+    try:
+        return contents.read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise LockError(f"{contents} cannot be read: {error}; run `just relock`") from error
 
 
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -192,6 +251,12 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _require_keys(what: str, table: Any, keys: set[str]) -> None:
     if not isinstance(table, dict) or set(table) != keys:
         raise ValueError(f"{what} does not hold {', '.join(sorted(keys))} and nothing else")
+
+
+def _require_name(name: str) -> None:
+    """A name is part of a path: of the artefact's listing."""
+    if not _NAME.fullmatch(name):
+        raise LockError(f"{name!r} is no name of an artefact: those are made of a to z, 0 to 9, _ and -, joined by .")
 
 
 def _entry(name: str, fields: Any) -> LockEntry:
