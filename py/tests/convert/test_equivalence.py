@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 import htdemucs_coreml.convert.program as program_module
 from htdemucs_coreml.convert.capture import captured
 from htdemucs_coreml.convert.operation_names import name_operations
+from htdemucs_coreml.convert.passes import before_naming
 from htdemucs_coreml.convert.program import DEPLOYMENT_TARGET, ConversionError, ConvertedProgram, convert_core
 from htdemucs_coreml.convert.serialisation import serialised
 from htdemucs_coreml.convert.variants import variants
@@ -77,6 +78,7 @@ def converted_by_coremltools(core: InnerHTDemucs) -> Program:
         inputs=[coremltools.TensorType(name, shape) for name, shape in core.contract.input_shapes.items()],
         outputs=[coremltools.TensorType(name) for name in core.contract.output_shapes],
         convert_to="milinternal",
+        pass_pipeline=before_naming(coremltools.PassPipeline.DEFAULT.passes),
         **OPTIONS,
     )
 

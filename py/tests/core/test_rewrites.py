@@ -6,13 +6,18 @@ import pytest
 import torch
 from demucs.htdemucs import HTDemucs
 from demucs.transformer import LayerScale, create_2d_sin_embedding, create_sin_embedding
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from htdemucs_coreml.core.contract import CoreOutputs
-from htdemucs_coreml.core.embeddings import frequency_embedding, time_embedding
+from htdemucs_coreml.core.embeddings import axis_embedding, time_embedding
 from htdemucs_coreml.core.inner import InnerHTDemucs, ModelExtractionError, extract_inner_model
-from htdemucs_coreml.core.rewrites import REWRITES, layer_scales_folded, rewritten
+from htdemucs_coreml.core.rewrites import (
+    REWRITES,
+    OneDimensionalPosition,
+    TwoDimensionalPosition,
+    layer_scales_folded,
+    rewritten,
+)
 from htdemucs_coreml.metrics import snr_db
 from htdemucs_coreml.models.architecture import build_network
 from htdemucs_coreml.signals import synthetic_song
@@ -48,7 +53,7 @@ def test_each_rewrite_alone_keeps_the_outputs(core: InnerHTDemucs, name: str) ->
     assert worst_snr_db(run(core), expected) >= FLOAT32_FLOOR_DB
 
 
-@pytest.mark.parametrize("name", REWRITES.keys() - {"positional_embeddings_as_constants"})
+@pytest.mark.parametrize("name", REWRITES.keys() - {"positional_embeddings_as_tables"})
 def test_each_rewrite_is_the_same_function_up_to_rounding(small_checkpoint: Checkpoint, name: str) -> None:
     network = build_network(SMALL_ENTRY, {key: tensor.double() for key, tensor in small_checkpoint.tensors.items()})
     core = extract_inner_model(network, SHORT_SEGMENT_SAMPLES)
@@ -100,20 +105,52 @@ def test_a_layer_scale_that_cannot_be_folded_is_an_error(core: InnerHTDemucs) ->
         layer_scales_folded(core)
 
 
-def largest_error(actual: NDArray[np.float32], expected: Tensor) -> float:
-    return float(np.abs(actual - expected.numpy()).max())
+STEPS = (1, 2, 3, 44, 88, 1344, 1723)
+MAX_PERIOD = 10_000
 
 
-@pytest.mark.parametrize(("steps", "channels"), [(1, 4), (173, 384), (1723, 384)])
-def test_the_time_embedding_is_upstreams_to_float32_rounding(steps: int, channels: int) -> None:
-    upstream = create_sin_embedding(steps, channels)[:, 0]
-    assert largest_error(time_embedding(steps, channels, 10_000), upstream) < 2e-4
+def with_embedding(position: OneDimensionalPosition | TwoDimensionalPosition, shape: tuple[int, ...]) -> Tensor:
+    """What is added to tokens of a shape."""
+    embedding: Tensor = position(torch.zeros(shape))
+    return embedding
+
+
+def largest_error(actual: Tensor, expected: Tensor) -> float:
+    return float((actual - expected).abs().max())
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_the_time_embedding_is_upstreams_for_any_number_of_steps(steps: int) -> None:
+    actual = with_embedding(OneDimensionalPosition(time_embedding(steps, 384, MAX_PERIOD)), (1, steps, 384))
+    # Upstream's own phases are float32: they are wrong by up to 2^-24 of 1723 radians.
+    assert largest_error(actual[0], create_sin_embedding(steps, 384)[:, 0]) < 2e-4
 
 
 @pytest.mark.parametrize(("bins", "frames", "channels"), [(1, 1, 4), (8, 336, 384), (8, 431, 384)])
 def test_the_frequency_embedding_is_upstreams_to_float32_rounding(bins: int, frames: int, channels: int) -> None:
-    upstream = create_2d_sin_embedding(channels, bins, frames)[0].permute(2, 1, 0)
-    assert largest_error(frequency_embedding(bins, frames, channels, 10_000), upstream) < 1e-4
+    parts = (torch.from_numpy(axis_embedding(positions, channels // 2, MAX_PERIOD)) for positions in (frames, bins))
+    actual = with_embedding(TwoDimensionalPosition(*parts), (1, frames, bins, channels))
+    assert largest_error(actual, create_2d_sin_embedding(channels, bins, frames).permute(0, 3, 2, 1)) < 1e-4
+
+
+def test_the_frequency_embedding_is_added_as_one_table_would_be() -> None:
+    frames, bins = (torch.from_numpy(axis_embedding(positions, 192, MAX_PERIOD)) for positions in (336, 8))
+    table = torch.cat([frames[:, None].expand(-1, 8, -1), bins.expand(336, -1, -1)], dim=-1)
+    tokens = torch.randn(1, 336, 8, 384, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(TwoDimensionalPosition(frames, bins)(tokens), tokens + table)
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_the_time_embedding_is_cut_whatever_the_number_of_steps(steps: int) -> None:
+    """Else a program would have one operation more or less for some segments."""
+    factors = time_embedding(steps, 384, MAX_PERIOD)
+    assert len(factors.turned) * factors.cosines.shape[1] > steps
+
+
+@pytest.mark.parametrize("steps", STEPS)
+def test_the_factors_of_the_time_embedding_are_small(steps: int) -> None:
+    factors = time_embedding(steps, 384, MAX_PERIOD)
+    assert sum(factor.size for factor in factors) <= 2 * 384 * (math.sqrt(2 * steps) + 2)
 
 
 def correctly_rounded(value: mpmath.mpf) -> np.float32:
@@ -122,38 +159,49 @@ def correctly_rounded(value: mpmath.mpf) -> np.float32:
 
 
 def oracle_phase(position: int, exponent: mpmath.mpf) -> mpmath.mpf:
-    return position * mpmath.mpf(10_000) ** -exponent
+    return position * mpmath.mpf(MAX_PERIOD) ** -exponent
 
 
 @pytest.mark.parametrize("steps", [1344, 1723])
-def test_the_time_embedding_is_correctly_rounded_at_sampled_positions(steps: int) -> None:
-    channels = 384
-    half = channels // 2
-    table = time_embedding(steps, channels, 10_000)
+def test_the_factors_of_the_time_embedding_are_correctly_rounded(steps: int) -> None:
+    half = 192
+    factors = time_embedding(steps, 2 * half, MAX_PERIOD)
+    coarse, fine = len(factors.turned), factors.cosines.shape[1]
+    with mpmath.workprec(120):
+        for index in range(half):
+            rate = oracle_phase(1, mpmath.mpf(index) / (half - 1))
+            for number in range(0, coarse, 1 if index % 16 == 0 else 7):
+                cosine, sine = map(correctly_rounded, mpmath.cos_sin(number * fine * rate))
+                assert factors.turned[number, 0, :, index].tolist() == [cosine, sine]
+                assert factors.turned_quarter[number, 0, :, index].tolist() == [-sine, cosine]
+            for number in range(0, fine, 1 if index % 16 == 0 else 7):
+                cosine, sine = map(correctly_rounded, mpmath.cos_sin(number * rate))
+                assert factors.cosines[0, number, 0, index] == cosine
+                assert factors.sines[0, number, 0, index] == sine
+
+
+@pytest.mark.parametrize("steps", [1344, 1723])
+def test_the_time_embedding_is_wrong_by_four_float32_roundings_at_most(steps: int) -> None:
+    half = 192
+    made = with_embedding(OneDimensionalPosition(time_embedding(steps, 2 * half, MAX_PERIOD)), (1, steps, 2 * half))[0]
     with mpmath.workprec(120):
         for index in range(half):
             rate = oracle_phase(1, mpmath.mpf(index) / (half - 1))
             # Every position at a few rates, a few positions at every rate.
             for step in range(0, steps, 1 if index % 64 == 0 else 97):
-                cosine, sine = mpmath.cos_sin(step * rate)
-                assert table[step, index] == correctly_rounded(cosine)
-                assert table[step, half + index] == correctly_rounded(sine)
+                for actual, exact in zip(made[step, index::half].tolist(), mpmath.cos_sin(step * rate), strict=True):
+                    assert abs(actual - exact) <= 2**-22
 
 
-@pytest.mark.parametrize("frames", [336, 431])
-def test_the_frequency_embedding_is_correctly_rounded_at_sampled_positions(frames: int) -> None:
-    bins, channels = 8, 384
-    half = channels // 2
-    table = frequency_embedding(bins, frames, channels, 10_000)
+@pytest.mark.parametrize("positions", [8, 336, 431])
+def test_one_axis_of_the_frequency_embedding_is_correctly_rounded(positions: int) -> None:
+    channels = 192
+    table = axis_embedding(positions, channels, MAX_PERIOD)
+    assert table.shape == (positions, channels)
     with mpmath.workprec(120):
-        for index in range(0, half, 2):
-            rate = oracle_phase(1, mpmath.mpf(index) / half)
-            for frame in range(0, frames, 1 if index % 64 == 0 else 29):
-                cosine, sine = mpmath.cos_sin(frame * rate)
-                assert (table[frame, :, index] == correctly_rounded(sine)).all()
-                assert (table[frame, :, index + 1] == correctly_rounded(cosine)).all()
-            for position in range(bins):
+        for index in range(0, channels, 2):
+            rate = oracle_phase(1, mpmath.mpf(index) / channels)
+            for position in range(0, positions, 1 if index % 64 == 0 or positions < 16 else 29):
                 cosine, sine = mpmath.cos_sin(position * rate)
-                assert (table[:, position, half + index] == correctly_rounded(sine)).all()
-                assert (table[:, position, half + index + 1] == correctly_rounded(cosine)).all()
-    assert math.prod(table.shape) == frames * bins * channels
+                assert table[position, index] == correctly_rounded(sine)
+                assert table[position, index + 1] == correctly_rounded(cosine)

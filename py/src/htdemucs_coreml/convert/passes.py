@@ -5,6 +5,10 @@ find nothing to do: they look for what it does not have (quantised operations, i
 that its rewrites leave nowhere. Tests compare with the whole pipeline.
 """
 
+from collections.abc import Sequence
+
+from coremltools import PassPipeline
+
 PASSES = (
     "common::cast_optimization",
     "common::noop_elimination",
@@ -26,3 +30,16 @@ PASSES_AFTER_NAMING = (
     "mil_backend::sanitize_name_strings",
     "nn_backend::handle_unused_inputs",
 )
+
+LARGEST_FOLDED_SIZE = 8
+"""Elements of the largest result that is computed during conversion and stored in place of its operations.
+
+Shapes are that small. Positional embeddings stay operations on small tables.
+"""
+
+
+def before_naming(passes: Sequence[str]) -> PassPipeline:
+    """The pipeline of some passes, `PASSES` or more of them, that leaves tables as they are."""
+    pipeline = PassPipeline(list(passes))
+    pipeline.set_options("common::const_elimination", {"skip_const_by_size": str(LARGEST_FOLDED_SIZE)})
+    return pipeline

@@ -15,7 +15,7 @@ from torch.jit._trace import TracerWarning
 from htdemucs_coreml.convert.capture import captured
 from htdemucs_coreml.convert.element_types import apply_plan
 from htdemucs_coreml.convert.operation_names import name_operations
-from htdemucs_coreml.convert.passes import PASSES, PASSES_AFTER_NAMING
+from htdemucs_coreml.convert.passes import PASSES, PASSES_AFTER_NAMING, before_naming
 from htdemucs_coreml.convert.serialisation import serialised
 from htdemucs_coreml.core.inner import InnerHTDemucs
 from htdemucs_coreml.errors import HTDemucsCoreMLError
@@ -89,7 +89,7 @@ def _converted(core: InnerHTDemucs) -> Program:
         convert_to="milinternal",
         compute_precision=coremltools.precision.FLOAT32,
         minimum_deployment_target=DEPLOYMENT_TARGET,
-        pass_pipeline=coremltools.PassPipeline(list(PASSES)),
+        pass_pipeline=before_naming(PASSES),
     )
 
 

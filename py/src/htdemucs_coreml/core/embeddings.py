@@ -6,66 +6,82 @@ CPU's vector width. The formulas are upstream's: facebookresearch/demucs 4.1.0, 
 """
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 
-def time_embedding(steps: int, channels: int, max_period: float) -> NDArray[np.float32]:
-    """One-dimensional embedding, cosines then sines.
+class TimeEmbedding(NamedTuple):
+    """Factors of the one-dimensional embedding, cosines then sines, of phases ``t / max_period ** (j / (half - 1))``.
 
-    ``phase[t, j] = t / max_period ** (j / (channels / 2 - 1))``.
+    A position is ``t = coarse + fine``, and by the angle-addition theorem its embedding is
+    ``turned * cosines + turned_quarter * sines``, flattened and cut to the number of positions.
+
+    Attributes
+    ----------
+    turned, turned_quarter : NDArray[np.float32] [coarse positions, 1, 2, half]
+        Cosines and sines of the coarse phases, and of those phases a quarter of a turn on.
+    cosines, sines : NDArray[np.float32] [1, fine positions, 1, half]
+        Of the fine phases.
+    """
+
+    turned: NDArray[np.float32]
+    turned_quarter: NDArray[np.float32]
+    cosines: NDArray[np.float32]
+    sines: NDArray[np.float32]
+
+
+def time_embedding(steps: int, channels: int, max_period: float) -> TimeEmbedding:
+    """One-dimensional embedding as factors that together are as small as they can be.
 
     Parameters
     ----------
     steps : int
-        Number of positions.
+        Number of positions. The factors are always those of a few more.
     channels : int
-        Width of the embedding, even.
+        Width of the embedding, twice `half`.
     max_period : float
         Longest period divided by 2 pi.
-
-    Returns
-    -------
-    NDArray[np.float32] [steps, channels]
     """
     half = channels // 2
-    phase = _phases(steps, [math.pow(max_period, -(index / (half - 1))) for index in range(half)])
-    embedding: NDArray[np.float32] = np.concatenate([np.cos(phase), np.sin(phase)], axis=1).astype(np.float32)
-    return embedding
+    rates = [math.pow(max_period, -(index / (half - 1))) for index in range(half)]
+    # The coarse factors hold twice as many numbers a position as the fine ones.
+    fine = math.isqrt(2 * steps) + 1
+    coarse_phases = _phases(range(0, steps + 1, fine), rates)[:, None]
+    fine_phases = _phases(range(fine), rates)[None, :, None]
+    cosines, sines = np.cos(coarse_phases), np.sin(coarse_phases)
+    return TimeEmbedding(
+        np.stack([cosines, sines], axis=2).astype(np.float32),
+        np.stack([-sines, cosines], axis=2).astype(np.float32),
+        np.cos(fine_phases).astype(np.float32),
+        np.sin(fine_phases).astype(np.float32),
+    )
 
 
-def frequency_embedding(bins: int, frames: int, channels: int, max_period: float) -> NDArray[np.float32]:
-    """Two-dimensional embedding: the first half of the channels encodes the frame, the second half the bin.
+def axis_embedding(positions: int, channels: int, max_period: float) -> NDArray[np.float32]:
+    """One axis of the two-dimensional embedding, whose first half encodes the frame and whose second half the bin.
 
-    In each half sines (even channels) and cosines (odd channels) alternate, with
-    ``phase[p, j] = p * max_period ** (-2 j / (channels / 2))``.
+    Sines (even channels) and cosines (odd channels) alternate, with phases ``p * max_period ** (-2 j / channels)``.
 
     Parameters
     ----------
-    bins, frames : int
-        Number of positions along each axis.
+    positions : int
+        Number of positions along the axis.
     channels : int
-        Width of the embedding, a multiple of 4.
+        Width of this axis' half, even.
     max_period : float
         Longest period divided by 2 pi.
 
     Returns
     -------
-    NDArray[np.float32] [frames, bins, channels]
+    NDArray[np.float32] [positions, channels]
     """
-    half = channels // 2
-    rates = [math.pow(max_period, -(index / half)) for index in range(0, half, 2)]
-    embedding = np.empty((frames, bins, channels), np.float32)
-    embedding[:, :, :half] = _interleaved(_phases(frames, rates))[:, None, :]
-    embedding[:, :, half:] = _interleaved(_phases(bins, rates))[None, :, :]
-    return embedding
+    phase = _phases(range(positions), [math.pow(max_period, -(index / channels)) for index in range(0, channels, 2)])
+    embedding = np.stack([np.sin(phase), np.cos(phase)], axis=-1).reshape(positions, channels)
+    return embedding.astype(np.float32)
 
 
-def _phases(positions: int, rates: list[float]) -> NDArray[np.float64]:
-    phases: NDArray[np.float64] = np.outer(np.arange(positions, dtype=np.float64), np.array(rates, dtype=np.float64))
+def _phases(positions: range, rates: list[float]) -> NDArray[np.float64]:
+    phases: NDArray[np.float64] = np.outer(np.array(positions, dtype=np.float64), np.array(rates, dtype=np.float64))
     return phases
-
-
-def _interleaved(phase: NDArray[np.float64]) -> NDArray[np.float32]:
-    return np.stack([np.sin(phase), np.cos(phase)], axis=-1).reshape(len(phase), -1).astype(np.float32)

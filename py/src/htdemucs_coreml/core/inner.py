@@ -59,7 +59,7 @@ class FrequencyEmbedding(nn.Module):
 
 
 class FrequencyPosition(nn.Module):
-    """Adds upstream's two-dimensional positional embedding to tokens [1, frames * bins, channels]."""
+    """Adds upstream's two-dimensional positional embedding to tokens [1, frames, bins, channels]."""
 
     def __init__(self, channels: int, bins: int, frames: int, max_period: float) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class FrequencyPosition(nn.Module):
         embedding: Tensor = create_2d_sin_embedding(
             self.channels, self.bins, self.frames, tokens.device, self.max_period
         )
-        return tokens + embedding.permute(0, 3, 2, 1).reshape(1, self.frames * self.bins, self.channels)
+        return tokens + embedding.permute(0, 3, 2, 1)
 
 
 class TimePosition(nn.Module):
@@ -202,8 +202,8 @@ class InnerHTDemucs(nn.Module):
 
     def _transform(self, x: Tensor, xt: Tensor) -> tuple[Tensor, Tensor]:
         _, channels, bins, frames = x.shape
-        x = x.permute(0, 3, 2, 1).reshape(1, frames * bins, channels)
-        x = self.frequency_position(self.frequency_norm(x))
+        x = self.frequency_position(self.frequency_norm(x.permute(0, 3, 2, 1)))
+        x = x.reshape(1, frames * bins, channels)
         xt = xt.permute(0, 2, 1)
         xt = self.time_position(self.time_norm(xt))
         for index in range(self.layers):
