@@ -143,11 +143,10 @@ check-lock:
 check-redistribution:
     {{ develop }} ci/check-redistribution
 
-# Convert the fixture under other clocks, threads, CPUs, …, and compare the bytes
+# Convert again under other clocks, users, paths, threads, CPUs, …, and compare the bytes (Linux; minutes; --quick: a small model)
 [group('check')]
-repro-quick:
-    {{ develop }} ci/reproduce "$(just build mlpackage-fixture | tail -n 1)" "$(just build weights-fixture | tail -n 1)" \
-      nix build .#mlpackage-fixture {{ override }} --rebuild --no-link
+repro *arguments:
+    {{ develop }} bash -c 'PYTHONPATH="$PYTHONPATH:py:py/tests" python -m repro run "$@"' repro "$@"
 
 # Install with pip alone, as the README says under "Without Nix", and use what is installed; with this Python 3.11
 [group('check')]
