@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
+from htdemucs_coreml.cli import application
 from htdemucs_coreml.cli.convert import command as convert
 from htdemucs_coreml.convert.variants import variants
-from htdemucs_coreml.errors import HTDemucsCoreMLError
 from htdemucs_coreml.files import atomic_file
 from repro.report import HEADING, as_markdown, as_table, last_line, row
 from repro.reproduction import Reproduction, Result, Subject
@@ -96,8 +96,4 @@ def table(file: Path) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(prog_name="repro")
-    except HTDemucsCoreMLError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(1)
+    application.run(main, prog_name="repro")

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from repro.workspace import Workspace
 
 FIXED_LAYOUT = ("setarch", "--addr-no-randomize")
 _ENDING = 2000
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclass(frozen=True)
@@ -100,16 +102,30 @@ def run_module(
         )
     except OSError as error:
         return Ended(f"{command[0]} cannot be run: {error.strerror}")
+    _running.add(process)
     try:
         printed, _ = process.communicate(timeout=seconds)
     except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
+        _end(process)
         process.communicate()
         return Ended(f"it took more than {seconds} s and was ended")
+    finally:
+        _running.discard(process)
     if process.returncode == 0:
         return Ended(None)
     ending = printed.decode("utf-8", "replace")[-_ENDING:].strip()
     return Ended(f"{command[len(layout)]} ended with status {process.returncode}\n{ending}")
+
+
+def end_all() -> None:
+    """End every process that runs; they have groups of their own, which a signal to this one does not reach."""
+    for process in tuple(_running):
+        _end(process)
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _environment(workspace: Workspace, varied: Mapping[str, str]) -> dict[str, str]:

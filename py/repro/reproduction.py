@@ -12,7 +12,7 @@ from pathlib import Path
 
 from repro.differences import name_differences
 from repro.errors import ReproductionError
-from repro.process import FIXED_LAYOUT, not_here, run_module, ways
+from repro.process import FIXED_LAYOUT, end_all, not_here, run_module, ways
 from repro.trees import tree
 from repro.variations import Plan, Variation
 from repro.workspace import Workspace, workspace
@@ -126,8 +126,10 @@ class Reproduction:
             try:
                 for future in as_completed(futures):
                     yield future.result()
-            finally:
-                pool.shutdown(cancel_futures=True)
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                end_all()
+                raise
 
     def outcome(self, number: int, variation: Variation) -> Outcome:
         """Run a variation and its control."""

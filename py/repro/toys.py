@@ -1,7 +1,7 @@
 """Toys, each unreproducible on purpose: its bytes depend on one thing about the machine.
 
-Run as ``python -m repro.toys FOLDER TOY…``, which writes a file for each. Imports stand in the functions: most toys need
-none of the large libraries, and start in a tenth of a second.
+Run as ``python -m repro.toys FOLDER TOY…``, which writes a file for each. Imports stand in the functions: most toys
+need none of the large libraries, and start in a tenth of a second.
 """
 
 import os

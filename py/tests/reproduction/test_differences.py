@@ -30,7 +30,7 @@ def test_a_constant_is_named_with_its_first_differing_element(folders: tuple[Pat
     start = first_value_offset(package, CONSTANT)
     content = bytearray((package / WEIGHT_BIN).read_bytes())
     old, new = np.frombuffer(content, np.float32, 2, start), np.array([1.5, -2.5], np.float32)
-    expected = str(old[1])
+    said = f"element [0, 0, 1] is 1.5, expected {old[1]!s};"
     del old
     content[start + 4 : start + 8] = new[:1].tobytes()
     (package / WEIGHT_BIN).write_bytes(content)
@@ -39,9 +39,7 @@ def test_a_constant_is_named_with_its_first_differing_element(folders: tuple[Pat
     assert found[0].startswith(f"float32.mlpackage/{MODEL}: byte ")
     assert found[1].startswith(f"float32.mlpackage/{WEIGHT_BIN}: byte ")
     assert len(found) == 3
-    assert found[2].startswith(
-        f"float32.mlpackage: constant {CONSTANT}: element [0, 0, 1] is 1.5, expected {expected};"
-    )
+    assert found[2].startswith(f"float32.mlpackage: constant {CONSTANT}: {said}")
     assert "; 1 of " in found[2]
 
 
