@@ -12,6 +12,7 @@ from htdemucs_coreml.cli import application
 from htdemucs_coreml.cli.convert import command as convert
 from htdemucs_coreml.convert.variants import variants
 from htdemucs_coreml.files import atomic_file
+from repro.locked import compare_reference
 from repro.report import HEADING, as_markdown, as_table, last_line, row
 from repro.reproduction import Reproduction, Result, Subject
 from repro.subject import BREAKS
@@ -57,7 +58,8 @@ def run(
 ) -> None:
     """Run every variation and its control.
 
-    Fails unless all give the bytes of the reference, every control is caught, and enough variations ran.
+    Fails unless all give the bytes of the reference, every control is caught, enough variations ran, and the fixture's
+    reference is what goldens/lock.json says.
     """
     names = names or (_QUICK_VARIANT if quick else _DEFAULT_VARIANT,)
     subject = Subject("small" if quick else "full", tuple(dict.fromkeys(names)), taken_out or "nothing")
@@ -67,7 +69,8 @@ def run(
         # Another user has to reach what lies in it.
         scratch.chmod(0o755)
         reproduction = Reproduction(_PLAN, subject, scratch)
-        click.echo(f"the reference took {reproduction.seconds:.0f} s\n{HEADING}")
+        lines, as_locked = compare_reference(subject, reproduction.packages)
+        click.echo("\n".join([f"the reference took {reproduction.seconds:.0f} s", *lines, HEADING]))
         outcomes = []
         for outcome in reproduction.run(chosen, processes):
             outcomes.append(outcome)
@@ -85,7 +88,7 @@ def run(
     if missing and not allow_missing:
         click.echo(f"{len(missing)} could not run here: install what is missing, or say --allow-missing")
     click.echo(last_line(outcomes))
-    sys.exit(1 if failed or too_few or (missing and not allow_missing) else 0)
+    sys.exit(1 if failed or too_few or not as_locked or (missing and not allow_missing) else 0)
 
 
 @main.command()

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -7,7 +7,8 @@ from click.testing import CliRunner
 from click.testing import Result as Ended
 
 from repro import __main__ as command
-from repro.reproduction import Control, Outcome, Result
+from repro.locked import compare_reference
+from repro.reproduction import Control, Outcome, Result, Subject
 from repro.variations import Variation
 
 Judge = Callable[[Variation], tuple[Result, Control]]
@@ -81,6 +82,31 @@ def test_what_cannot_run_here_fails_unless_it_may_be_missing(reproduce: Callable
     assert "--allow-missing" in ended.output
     assert last(ended) == "24 variations, 23 identical, 23 controls caught"
     assert reproduce(judge, "--allow-missing").exit_code == 0
+
+
+def test_a_reference_that_is_not_as_locked_fails(
+    reproduce: Callable[..., Ended], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "compare_reference", lambda *_: (["float32 is NOT as locked"], False))
+    ended = reproduce(lambda _: GOOD)
+    assert ended.exit_code == 1
+    assert "float32 is NOT as locked" in ended.output
+
+
+def test_the_reference_at_full_size_is_compared_with_the_lock(
+    fixture_packages: Mapping[str, Path], small_package: Path, tmp_path: Path
+) -> None:
+    subject = Subject("full", ("float32",))
+    (tmp_path / "float32.mlpackage").symlink_to(fixture_packages["float32"])
+    lines, agree = compare_reference(subject, tmp_path)
+    assert agree
+    assert [line.split()[-2:] for line in lines] == [["as", "locked"]]
+    (tmp_path / "float32.mlpackage").unlink()
+    (tmp_path / "float32.mlpackage").symlink_to(small_package)
+    lines, agree = compare_reference(subject, tmp_path)
+    assert not agree
+    assert lines[0].endswith("NOT as locked")
+    assert any("constant" in line for line in lines)
 
 
 def test_too_few_variations_fail_whatever_may_be_missing(reproduce: Callable[..., Ended]) -> None:
