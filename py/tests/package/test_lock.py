@@ -9,7 +9,7 @@ from jsonschema import Draft202012Validator
 from committed_goldens import REPOSITORY
 from htdemucs_coreml.package.contents import differences, list_contents
 from htdemucs_coreml.package.layout import WEIGHT_BIN
-from htdemucs_coreml.package.lock import LockEntry, LockError, compare_with_lock, read_lock, update_lock
+from htdemucs_coreml.package.lock import LockEntry, LockError, compare_with_lock, drop_reason, read_lock, update_lock
 from htdemucs_coreml.package.reader import read_package
 from package_edits import edit_model, first_value_offset, operation
 
@@ -112,6 +112,11 @@ def test_a_damaged_package_is_said_to_be_damaged(package: Path, lock: Path, cont
     assert len(found) == 3
 
 
+def test_a_confirmed_artefact_has_no_reason(package: Path, lock: Path, contents: Path) -> None:
+    update_lock(package, "other", lock, contents)
+    assert read_lock(lock).unconfirmed == {}
+
+
 def test_updating_says_what_was_what_is_and_what_changed_inside(package: Path, lock: Path, contents: Path) -> None:
     first = update_lock(package, NAME, lock, contents)
     assert first.before is None
@@ -178,6 +183,17 @@ def test_a_reason_holds_for_all_names_with_one_part_more_that_have_no_entry_of_t
     assert found_in(lock, "other.next") == LockEntry(files=None, reason="no")
     assert read_lock(lock).find("other.next.but_one") is None
     assert read_lock(lock).find("another") is None
+
+
+def test_a_reason_of_its_own_ends_with_the_entry_and_one_for_several_when_it_is_dropped(
+    package: Path, lock: Path, contents: Path
+) -> None:
+    update_lock(package, "other.confirmed", lock, contents)
+    assert read_lock(lock).unconfirmed == {"other": "no"}
+    assert drop_reason("other", lock) == "no"
+    assert drop_reason("other", lock) is None
+    assert read_lock(lock).unconfirmed == {}
+    assert set(read_lock(lock).artefacts) == {"other.confirmed"}
 
 
 def test_a_single_file_can_be_locked(lock: Path, contents: Path, tmp_path: Path) -> None:

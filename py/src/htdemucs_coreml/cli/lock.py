@@ -6,7 +6,7 @@ import click
 
 from htdemucs_coreml.cli.application import run
 from htdemucs_coreml.cli.paths import GivenPath
-from htdemucs_coreml.package.lock import LockError, compare_with_lock, read_lock, update_lock
+from htdemucs_coreml.package.lock import LockError, compare_with_lock, drop_reason, read_lock, update_lock
 
 
 @click.group()
@@ -57,6 +57,16 @@ def update(name: str, lock: Path, contents: Path, artefact: Path) -> None:
         click.echo(f"{name} sha256 was {change.before}\n{' ' * len(name)}         is {change.after}")
     for difference in change.differences:
         click.echo(f"  {difference}")
+
+
+@command.command("drop-reason")
+@_name
+@_lock
+def drop(name: str, lock: Path) -> None:
+    """Take the reason why NAME is unconfirmed out of the lock: everything that it was for has an entry now."""
+    reason = drop_reason(name, lock)
+    if reason is not None:
+        click.echo(f"{name} is confirmed, no longer: {reason}")
 
 
 if __name__ == "__main__":

@@ -214,12 +214,33 @@ def update_lock(path: Path, name: str, lock: Path, contents: Path) -> LockChange
         found += differences(listed, listing, words=("was", "is"))
     table: dict[str, Any] = json.loads(lock.read_bytes())
     table["artefacts"][name] = {"files": {str(file): digests[file] for file in sorted(digests, key=str)}}
-    _write_text(lock, json.dumps(table, indent=2, sort_keys=True) + "\n")
+    table["unconfirmed"].pop(name, None)
+    _write_table(lock, table)
     if listing:
         contents.parent.mkdir(parents=True, exist_ok=True)
         _write_text(contents, "\n".join(listing) + "\n")
     known = None if before is None or before.files is None else tree_sha256(before.files)
     return LockChange(known, tree_sha256(digests), tuple(found))
+
+
+def drop_reason(name: str, lock: Path) -> str | None:
+    """Take the reason of a name out of the lock, once every artefact that it was for is confirmed; returns it.
+
+    Raises
+    ------
+    LockError
+        If the lock cannot be read.
+    """
+    reason = read_lock(lock).unconfirmed.get(name)
+    if reason is not None:
+        table = json.loads(lock.read_bytes())
+        del table["unconfirmed"][name]
+        _write_table(lock, table)
+    return reason
+
+
+def _write_table(lock: Path, table: Mapping[str, Any]) -> None:
+    _write_text(lock, json.dumps(table, indent=2, sort_keys=True) + "\n")
 
 
 def _different_files(
