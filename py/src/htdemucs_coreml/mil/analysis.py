@@ -5,39 +5,15 @@ program is loaded and take part in nothing else here.
 """
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from htdemucs_coreml.mil.blob import Blob
+from htdemucs_coreml.mil.constants import ConstantSize, UsedConstant, constant_expressions, used_constants
 from htdemucs_coreml.mil.errors import ProgramError
-from htdemucs_coreml.mil.liveness import last_uses
-from htdemucs_coreml.mil.program import Argument, Constant, Function, Operation, Program
+from htdemucs_coreml.mil.liveness import held_bytes
+from htdemucs_coreml.mil.program import Argument, Constant, Operation, Program
 from htdemucs_coreml.mil.tensor_types import DataType, TensorType
-
-
-@dataclass(frozen=True)
-class StoredConstant:
-    """A constant's place and size in the package.
-
-    Attributes
-    ----------
-    name : str
-        Name in the program, or ``result.parameter``.
-    type : TensorType
-        Declared type.
-    blob_offset : int or None
-        Offset of its blob in the weight file; ``None`` if it stands in the program itself.
-    """
-
-    name: str
-    type: TensorType
-    blob_offset: int | None
-
-    @property
-    def bytes(self) -> int:
-        """Size of its elements; 0 for texts."""
-        return self.type.bytes
 
 
 @dataclass(frozen=True)
@@ -47,11 +23,10 @@ class PeakMemory:
     Attributes
     ----------
     bytes : int
-        Size of all values that are alive then, each counted with its declared type, as if no operation
-        returned a view of its argument. Inputs count until their last use, outputs to the end; constants do
-        not count.
+        Size of all values that are alive then; see `held_bytes`.
     operation : str
-        Name of the operation that is executing; its arguments and results are both alive.
+        Name of the operation that is executing, the first one if it is so during several; empty where there
+        is none.
     """
 
     bytes: int
@@ -59,13 +34,11 @@ class PeakMemory:
 
 
 @dataclass(frozen=True)
-class Analysis:
-    """Static figures of a program; its mappings are sorted by key, its constants by name.
+class Costs:
+    """Static figures of a program or of a part of it; its mappings are sorted by key.
 
     Attributes
     ----------
-    inputs, outputs : Mapping of str to TensorType
-        What the program takes and returns.
     operations_by_type : Mapping of str to int
         Number of operations of each type, constants not counted.
     operations_by_dtype : Mapping of DataType to int
@@ -73,18 +46,16 @@ class Analysis:
     multiply_adds : Mapping of (str, DataType) to int
         Multiplications with an addition, by operation type and element type of the result, in convolutions,
         matrix products and attention; other operations have none.
-    constants : tuple of StoredConstant
-        All constants, those written into operations included.
+    constants : tuple of ConstantSize
+        All constants by name, those written into operations included.
     peak_memory : PeakMemory
-        Memory for values while the program runs.
+        Memory for all values of the program, at its most while these operations run.
     """
 
-    inputs: Mapping[str, TensorType]
-    outputs: Mapping[str, TensorType]
     operations_by_type: Mapping[str, int]
     operations_by_dtype: Mapping[DataType, int]
     multiply_adds: Mapping[tuple[str, DataType], int]
-    constants: tuple[StoredConstant, ...]
+    constants: tuple[ConstantSize, ...]
     peak_memory: PeakMemory
 
     @property
@@ -93,21 +64,65 @@ class Analysis:
         return sum(self.operations_by_type.values())
 
     @property
+    def casts(self) -> int:
+        """Number of operations that only change the element type."""
+        return self.operations_by_type.get("cast", 0)
+
+    @property
+    def multiply_adds_by_dtype(self) -> Mapping[DataType, int]:
+        """Multiply-adds by the element type of the result."""
+        counts: Counter[DataType] = Counter()
+        for (_, dtype), count in self.multiply_adds.items():
+            counts[dtype] += count
+        return _sorted_by_dtype(counts)
+
+    @property
+    def float16_share(self) -> float | None:
+        """Share of the multiply-adds whose result is float16, 0 to 1; ``None`` if there are none."""
+        total = sum(self.multiply_adds.values())
+        return self.multiply_adds_by_dtype.get(DataType.FLOAT16, 0) / total if total else None
+
+    @property
     def constant_bytes(self) -> int:
-        """Stored bytes of all constants; a blob that several of them share counts once."""
-        shared = {constant.blob_offset: constant.bytes for constant in self.constants}
-        shared.pop(None, None)
-        immediate = sum(constant.bytes for constant in self.constants if constant.blob_offset is None)
-        return sum(shared.values()) + immediate
+        """What the package stores of the constants; a blob that several of them share counts once."""
+        return sum(constant.stored_bytes for constant in self.constants)
+
+    @property
+    def unpacked_constant_bytes(self) -> int:
+        """Size of the constants as operations take them, compressed ones unpacked."""
+        return sum(constant.bytes for constant in self.constants)
 
 
-def analyse(program: Program) -> Analysis:
+@dataclass(frozen=True)
+class Analysis(Costs):
+    """Static figures of a program, and of each of its blocks.
+
+    Attributes
+    ----------
+    inputs, outputs : Mapping of str to TensorType
+        What the program takes and returns.
+    held_bytes : tuple of int
+        Memory for values during each operation, in the order of execution.
+    blocks : Mapping of str to Costs
+        Of each block, in the order in which they begin. A constant belongs to the block of the first operation
+        that takes it, so that all counts and bytes add up to those of the program.
+    """
+
+    inputs: Mapping[str, TensorType]
+    outputs: Mapping[str, TensorType]
+    held_bytes: tuple[int, ...]
+    blocks: Mapping[str, Costs]
+
+
+def analyse(program: Program, block_of: Callable[[str], str] = lambda _: "") -> Analysis:
     """Describe a program.
 
     Parameters
     ----------
     program : Program
         What `read_package` returned; operations that the interpreter does not know are counted like others.
+    block_of : callable
+        The block to which an operation belongs, by its name. By default all are of one.
 
     Raises
     ------
@@ -115,35 +130,32 @@ def analyse(program: Program) -> Analysis:
         If a convolution, product or attention lacks a parameter or an axis.
     """
     function = program.main
-    operations = (*function.constant_expressions, *function.operations)
-    multiply_adds: Counter[tuple[str, DataType]] = Counter()
-    for operation in function.operations:
-        if count := operation_multiply_adds(operation):
-            multiply_adds[operation.type, _dtype(operation)] += count
+    held = held_bytes(function)
+    running = tuple(zip(function.operations, held, strict=True))
+    constants = used_constants(function)
+
+    operations_of: dict[str, list[tuple[Operation, int]]] = defaultdict(list)
+    constants_of: dict[str, list[UsedConstant]] = defaultdict(list)
+    for operation, bytes_held in running:
+        operations_of[block_of(operation.name)].append((operation, bytes_held))
+    for constant in constants:
+        constants_of[block_of(constant.user)].append(constant)
+    whole = _costs(running, constants)
     return Analysis(
+        whole.operations_by_type,
+        whole.operations_by_dtype,
+        whole.multiply_adds,
+        whole.constants,
+        # Without operations, inputs are held all the same.
+        whole.peak_memory if running else PeakMemory(sum(value.type.bytes for value in function.inputs), ""),
         inputs={value.name: value.type for value in function.inputs},
         outputs={argument.name: argument.type for argument in function.outputs},
-        operations_by_type=dict(sorted(Counter(operation.type for operation in operations).items())),
-        operations_by_dtype=dict(sorted(Counter(map(_dtype, operations)).items(), key=lambda item: item[0].value)),
-        multiply_adds=dict(sorted(multiply_adds.items(), key=lambda item: (item[0][0], item[0][1].value))),
-        constants=tuple(sorted(_constants(function), key=lambda constant: constant.name)),
-        peak_memory=peak_memory(function),
+        held_bytes=held,
+        blocks={
+            block: _costs(operations_of.get(block, ()), constants_of.get(block, ()))
+            for block in dict.fromkeys((*operations_of, *constants_of))
+        },
     )
-
-
-def peak_memory(function: Function) -> PeakMemory:
-    """Find the operation during which most memory is taken by values; see `PeakMemory`."""
-    alive = {value.name: value.type.bytes for value in function.inputs}
-    held = sum(alive.values())
-    peak = PeakMemory(held, "")
-    for operation, dying in zip(function.operations, last_uses(function), strict=True):
-        for output in operation.outputs:
-            alive[output.name] = output.type.bytes
-            held += output.type.bytes
-        if held > peak.bytes:
-            peak = PeakMemory(held, operation.name)
-        held -= sum(alive.pop(name) for name in dying)
-    return peak
 
 
 def operation_multiply_adds(operation: Operation) -> int:
@@ -158,6 +170,27 @@ def operation_multiply_adds(operation: Operation) -> int:
         return _multiply_adds(operation)
     except (KeyError, IndexError) as error:
         raise ProgramError(f"{operation} lacks a parameter or an axis that it must have: {error}") from error
+
+
+def _costs(running: Sequence[tuple[Operation, int]], constants: Iterable[UsedConstant]) -> Costs:
+    """Costs of operations, each with the bytes that are held while it runs, and of constants."""
+    constants = tuple(constants)
+    counted = (*constant_expressions(constants), *(operation for operation, _ in running))
+    multiply_adds: Counter[tuple[str, DataType]] = Counter()
+    for operation, _ in running:
+        if count := operation_multiply_adds(operation):
+            multiply_adds[operation.type, _dtype(operation)] += count
+    peak = PeakMemory(0, "")
+    for operation, held in running:
+        if held > peak.bytes:
+            peak = PeakMemory(held, operation.name)
+    return Costs(
+        operations_by_type=dict(sorted(Counter(operation.type for operation in counted).items())),
+        operations_by_dtype=_sorted_by_dtype(Counter(map(_dtype, counted))),
+        multiply_adds=dict(sorted(multiply_adds.items(), key=lambda item: (item[0][0], item[0][1].value))),
+        constants=tuple(sorted((constant.size for constant in constants), key=lambda size: size.name)),
+        peak_memory=peak,
+    )
 
 
 def _multiply_adds(operation: Operation) -> int:
@@ -179,6 +212,10 @@ def _multiply_adds(operation: Operation) -> int:
             return 0
 
 
+def _sorted_by_dtype(counts: Mapping[DataType, int]) -> Mapping[DataType, int]:
+    return dict(sorted(counts.items(), key=lambda item: item[0].value))
+
+
 def _dtype(operation: Operation) -> DataType:
     return operation.outputs[0].type.dtype
 
@@ -190,13 +227,3 @@ def _shape(operation: Operation, parameter: str) -> tuple[int, ...]:
 def _is_true(operation: Operation, parameter: str) -> bool:
     arguments: tuple[Argument, ...] = operation.inputs.get(parameter, ())
     return any(isinstance(argument, Constant) and bool(argument.array().any()) for argument in arguments)
-
-
-def _constants(function: Function) -> Iterator[StoredConstant]:
-    """Every stored constant once, those that only stand in an operation's parameters too."""
-    found = dict.fromkeys(function.constants.values())
-    for operation in (*function.constant_expressions, *function.operations):
-        found.update(dict.fromkeys(item for item in operation.arguments() if isinstance(item, Constant)))
-    for constant in found:
-        offset = constant.source.offset if isinstance(constant.source, Blob) else None
-        yield StoredConstant(constant.name, constant.type, offset)

@@ -30,3 +30,30 @@ def last_uses(function: Function) -> tuple[tuple[str, ...], ...]:
         if name not in lasting and dying:
             dying[index].append(name)
     return tuple(map(tuple, dying))
+
+
+def held_bytes(function: Function) -> tuple[int, ...]:
+    """Bytes that values take while each operation executes.
+
+    Parameters
+    ----------
+    function : Function
+        Straight-line code; it is taken to execute in its own order.
+
+    Returns
+    -------
+    tuple of int
+        For each of ``function.operations``, the size of all values that are alive then, its arguments and its
+        results among them, each with its declared type, as if no operation returned a view of its argument.
+        Inputs count until their last use, outputs to the end; constants do not count.
+    """
+    alive = {value.name: value.type.bytes for value in function.inputs}
+    held = sum(alive.values())
+    during = []
+    for operation, dying in zip(function.operations, last_uses(function), strict=True):
+        for output in operation.outputs:
+            alive[output.name] = output.type.bytes
+            held += output.type.bytes
+        during.append(held)
+        held -= sum(alive.pop(name) for name in dying)
+    return tuple(during)
