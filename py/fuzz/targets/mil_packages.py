@@ -27,6 +27,7 @@ from htdemucs_coreml.mil import (
     read_package,
 )
 from htdemucs_coreml.mil.blob import BlobFile
+from htdemucs_coreml.mil.neural_engine import check
 from htdemucs_coreml.mil.package import open_package
 from htdemucs_coreml.mil.schema import parse_model
 from htdemucs_coreml.package.weight_file import BLOB_HEADER, SENTINEL, ElementType, WeightFile
@@ -149,11 +150,17 @@ def _read(data: bytes) -> Program:
 
 
 def program(data: bytes) -> None:
-    """A model to a program and its figures; written anew, the model gives the same."""
-    analysis = analyse(_read(data))
+    """A model to a program, its figures and broken rules; written anew, the model gives the same."""
+    read = _read(data)
+    analysis, findings = analyse(read, _block_of), check(read)
+    assert sum(costs.constant_bytes for costs in analysis.blocks.values()) == analysis.constant_bytes
     model, weights = split(data)
-    again = parse_model(model).SerializeToString(deterministic=True)
-    assert analyse(_read(join(again, weights))) == analysis
+    again = _read(join(parse_model(model).SerializeToString(deterministic=True), weights))
+    assert (analyse(again, _block_of), check(again)) == (analysis, findings)
+
+
+def _block_of(name: str) -> str:
+    return name[:2]
 
 
 def execution(data: bytes) -> None:
