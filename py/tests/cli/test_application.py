@@ -153,6 +153,7 @@ def test_a_signal_while_the_tool_is_being_imported_is_one_line(tmp_path: Path) -
         ("separate", "a.wav", "-o", "out", "--backend", "torch", "--weights", ""),
         ("info", ""),
         ("inspect", ""),
+        ("inspect", "p", "--chart", ""),
         ("verify", ""),
         ("verify", "p", "--weights", ""),
     ],

@@ -373,24 +373,6 @@ def test_export_into_a_file_is_an_error(small_package: Path, tmp_path: Path) -> 
     assert "cannot be written" in str(result.exception)
 
 
-def test_inspect_counts_operations_and_constants(small_package: Path) -> None:
-    table = json.loads(run(inspect, small_package, "--json", "--largest", 3).output)
-    assert table["operations"] == sum(table["operations_by_type"].values())
-    assert table["operations_by_dtype"] == {"float32": table["operations"]}
-    assert table["multiply_adds"] == sum(table["multiply_adds_by_type"].values()) > 0
-    assert len(table["largest_constants"]) == 3
-    assert 0 < table["constant_bytes"] < table["bytes"]
-    assert table["peak_memory"]["bytes"] > 0
-    assert "frequency_encoder_0" in table["constant_bytes_by_block"]
-
-
-def test_inspect_prints_the_same_as_tables(small_package: Path) -> None:
-    table = json.loads(run(inspect, small_package, "--json").output)
-    output = run(inspect, small_package).output
-    assert f"operations         {table['operations']}" in output
-    assert "scaled_dot_product_attention" in output
-
-
 @pytest.mark.parametrize("command", [info, inspect, verify])
 def test_a_damaged_package_is_refused(small_package: Path, tmp_path: Path, command: click.Command) -> None:
     damaged = tmp_path / "damaged.mlpackage"
