@@ -1,11 +1,13 @@
 """Charts as files: the same bytes every time, whole or not at all, and nothing beside them."""
 
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from matplotlib.figure import Figure
 
 from htdemucs_coreml.charts import ChartError, chart_file
 
@@ -73,6 +75,21 @@ def test_a_chart_that_fails_leaves_the_old_one(tmp_path: Path) -> None:
     assert path.read_text() == "old"
 
 
+def test_a_chart_that_is_written_in_part_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "chart.svg"
+    path.write_text("old")
+
+    def write_in_part(_: Figure, file: Path, **__: object) -> None:
+        file.write_text("new")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", write_in_part)
+    with pytest.raises(ChartError, match=r"chart\.svg cannot be written: No space left on device"):
+        _draw(path)
+    assert [file.name for file in tmp_path.iterdir()] == ["chart.svg"]
+    assert path.read_text() == "old"
+
+
 def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "folder.svg").mkdir()
     with pytest.raises(ChartError, match=r"folder\.svg cannot be written"):
@@ -90,7 +107,7 @@ def test_another_ending_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_text_is_drawn_as_it_is(tmp_path: Path) -> None:
     with chart_file(tmp_path / "chart.svg", SIZE) as figure:
-        figure.suptitle(r"$\frac{")
+        figure.suptitle(r"$\frac{$")
     assert "frac" in (tmp_path / "chart.svg").read_text(encoding="utf-8")
 
 
@@ -101,10 +118,9 @@ def test_the_library_is_loaded_for_a_chart_alone() -> None:
     )
 
 
-def test_settings_of_a_chart_do_not_stay() -> None:
+def test_settings_of_a_chart_do_not_stay(tmp_path: Path) -> None:
     import matplotlib
 
-    before = dict(matplotlib.rcParams)
-    with pytest.raises(ZeroDivisionError), chart_file(Path("chart.svg"), SIZE):
-        raise ZeroDivisionError
-    assert dict(matplotlib.rcParams) == before
+    with matplotlib.rc_context({"font.size": 7}):
+        _draw(tmp_path / "chart.svg")
+        assert matplotlib.rcParams["font.size"] == 7

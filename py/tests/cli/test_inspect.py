@@ -4,7 +4,6 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +17,21 @@ from htdemucs_coreml.cli.inspection import block_name
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.mil.neural_engine import rules
 from htdemucs_coreml.package.reader import read_package
-from htdemucs_coreml.precision.plans import shipped_plans
+from htdemucs_coreml.precision.plans import parse_plan
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from small_model import SHORT_VARIANT
 
 PAGE = Path(__file__).parents[3] / "docs" / "inspect.md"
+PLAN = parse_plan(
+    "some",
+    """
+    summary = "The transformer and the spectrogram's decoders in float16"
+    default = "float32"
+    [[rules]]
+    blocks = ["*_transformer_*", "frequency_decoder_*"]
+    type = "float16"
+    """,
+)
 COUNTS = ("operations", "casts", "multiply_adds", "constant_bytes", "unpacked_constant_bytes")
 
 
@@ -41,15 +50,14 @@ def figures_of(*arguments: object) -> Mapping[str, Any]:
 def package(small_checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A package of the small model in both float types; tests must not change it."""
     path = tmp_path_factory.mktemp("packages") / "small.mlpackage"
-    plan = shipped_plans()["design-selector"]
-    convert_checkpoint(small_checkpoint, replace(SHORT_VARIANT, name=plan.name, plan=plan), path)
+    convert_checkpoint(small_checkpoint, SHORT_VARIANT.with_plan(PLAN), path)
     return path
 
 
 def test_the_object_agrees_with_itself_and_with_info(package: Path) -> None:
     figures = figures_of(package, "--largest", 3)
     read = read_package(package)
-    assert (figures["sha256"], figures["bytes"], figures["variant"]) == (read.digest, read.bytes, "design-selector")
+    assert (figures["sha256"], figures["bytes"], figures["variant"]) == (read.digest, read.bytes, read.metadata.variant)
     for total, parts in (("operations", "operations_by_type"), ("operations", "operations_by_dtype")):
         assert figures[total] == sum(figures[parts].values())
     for parts in ("multiply_adds_by_type", "multiply_adds_by_dtype"):
@@ -75,7 +83,7 @@ def test_blocks_of_any_depth_add_up(package: Path, depth: int) -> None:
     peak = figures["peak_memory"]
     assert max(block["peak_memory"]["bytes"] for block in blocks.values()) == peak["bytes"]
     assert blocks[peak["block"]]["peak_memory"] == peak
-    assert max(name.count(".") for name in blocks) == min(depth - 1, 4)
+    assert max(name.count(".") for name in blocks) == min(depth - 1, 3)
 
 
 def test_a_block_is_named_by_the_first_modules_of_an_operations_path() -> None:
@@ -97,7 +105,11 @@ def test_rules_name_the_operations_that_break_them_by_block(package: Path, small
     # Four decoders of the spectrogram upsample one axis alone.
     assert first["deconvolution-evenness"] == second["deconvolution-evenness"] == 4
     assert (float32["multiply_adds_within"], float32["operations_within"]) == (0, 0)
-    assert 0 < mixed["multiply_adds_within"] <= figures_of(package)["multiply_adds_by_dtype"]["float16"]
+    # What is left is all in float16 but their deconvolutions. Attention stays: that it has to go is contested.
+    by_type = Counter(figures_of(package)["multiply_adds_by_type"])
+    left = ("conv float16", "linear float16", "scaled_dot_product_attention float16")
+    assert mixed["multiply_adds_within"] == sum(by_type[name] for name in left) > 0
+    assert by_type["scaled_dot_product_attention float16"] > 0
 
 
 def test_tables_say_what_the_object_says_in_lines_that_fit(package: Path) -> None:
