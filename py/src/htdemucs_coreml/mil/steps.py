@@ -47,7 +47,7 @@ class Step:
     """
 
     operation: Operation
-    function: Callable[..., Any]
+    function: partial[Any]
     tensors: tuple[TensorSource, ...]
     widens: bool
     narrows: bool
