@@ -16,8 +16,8 @@ export NIX_CONFIG := env("NIX_CONFIG", "") + "\n" + read(settings)
 # Errors, the logs of builds and, on a terminal, their progress; not, every time, that an override does not go into flake.lock.
 quietly := "--quiet --quiet --quiet"
 develop := "nix develop " + override + " --command"
-# Lets a command find the fixture's packages, which are built first.
-with_packages := "HTDEMUCS_COREML_PACKAGES=\"$(just build embeddedPackages | tail -n 1)\""
+# Lets a command find the fixture's packages, which are built first: those of the default variant, and float32's to compare with.
+with_packages := "HTDEMUCS_COREML_PACKAGES=\"$(just build comparedPackages | tail -n 1)\""
 
 swift_release := "-c release -Xswiftc -warnings-as-errors -Xcc -Werror"
 # Tests run over what is shipped, but for the names that only they see.
@@ -170,10 +170,10 @@ bench-memory *arguments:
 bench-compute-units folder *arguments:
     ci/bench-compute-units "$@"
 
-# Compare every stem of a song (stereo, 44.1 kHz) with PyTorch, under both chunk plans
+# Compare every stem of a song (stereo, 44.1 kHz) with PyTorch, under both chunk plans; `--variant float32` runs those packages
 [group('check')]
-parity song:
-    {{ with_packages }} {{ develop }} python py/bench/parity.py "$1"
+parity song *arguments:
+    {{ with_packages }} {{ develop }} python py/bench/parity.py "$@"
 
 # Compare every stem of the Swift tool with the Python tool's and with demucs' own, of a song or of one made for it
 [group('check')]

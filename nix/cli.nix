@@ -8,6 +8,7 @@
   python,
   sources,
   embeddedPackages,
+  defaultVariant,
   lockAndContents,
 }:
 let
@@ -35,12 +36,12 @@ let
           grep -q '[0-9]' "$out"
         '';
         embedded-package = runCommand "htdemucs-coreml-embedded-package" { nativeBuildInputs = [ cli ]; } ''
-          htdemucs-coreml info ${embeddedPackages}/fixture.float32.mlpackage | tee "$out"
+          htdemucs-coreml info ${embeddedPackages}/fixture.${defaultVariant}.mlpackage | tee "$out"
           test -s "$out"
         '';
         export = runCommand "htdemucs-coreml-export" { nativeBuildInputs = [ cli ]; } ''
           htdemucs-coreml export "$out"
-          diff --recursive ${embeddedPackages}/fixture.float32.mlpackage "$out"/fixture.float32.mlpackage
+          diff --recursive ${embeddedPackages}/fixture.${defaultVariant}.mlpackage "$out"/fixture.${defaultVariant}.mlpackage
         '';
       };
     };

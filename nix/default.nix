@@ -4,9 +4,10 @@ let
   inherit (pkgs) lib;
 
   registry = builtins.fromTOML (builtins.readFile ../py/src/htdemucs_coreml/models/registry.toml);
-  variants = lib.attrNames (
-    builtins.fromTOML (builtins.readFile ../py/src/htdemucs_coreml/convert/variants.toml)
+  variantTable = builtins.fromTOML (
+    builtins.readFile ../py/src/htdemucs_coreml/convert/variants.toml
   );
+  variants = lib.attrNames variantTable;
   # Variants whose packages of the project's own weights a release holds.
   released = [
     "float32"
@@ -20,6 +21,12 @@ let
         path = package;
       }) packages
     );
+
+  # The packages of a variant, with segments of 10 s and of 7.8 s.
+  bothSegments = packages: variant: [
+    packages.${variant}
+    packages."${variant}-7_8s"
+  ];
 
   project = lib.makeScope pkgs.newScope (self: {
     sources = self.callPackage ./sources.nix { };
@@ -62,6 +69,11 @@ let
 
     goldens = self.callPackage ./goldens.nix { };
 
+    # What is taken unless another variant is asked for, with segments of 10 s.
+    defaultVariant = lib.head (
+      lib.attrNames (lib.filterAttrs (_: entry: entry.default or false) variantTable)
+    );
+
     lockAndContents = self.callPackage ./lock.nix { };
     lockedFiles = self.callPackage ./locked-files.nix { };
     mlpackage = self.callPackage ./mlpackage.nix { };
@@ -86,16 +98,17 @@ let
         )
       )
     ) (lib.filterAttrs (_: entry: entry ? bag) registry);
-    embeddedPackages = packageFolder "htdemucs-coreml-packages" [
-      self.mlpackages.fixture.float32
-      self.mlpackages.fixture."float32-7_8s"
-    ];
+    embeddedPackages = packageFolder "htdemucs-coreml-packages" (
+      bothSegments self.mlpackages.fixture self.defaultVariant
+    );
+    # What tests and comparisons run: what is embedded, and the packages that prove the conversion.
+    comparedPackages = packageFolder "htdemucs-coreml-compared-packages" (
+      bothSegments self.mlpackages.fixture self.defaultVariant
+      ++ bothSegments self.mlpackages.fixture "float32"
+    );
     testPackages = self.callPackage ./test-packages.nix { };
 
-    releasedPackages = lib.concatMap (variant: [
-      self.mlpackages.fixture.${variant}
-      self.mlpackages.fixture."${variant}-7_8s"
-    ]) released;
+    releasedPackages = lib.concatMap (bothSegments self.mlpackages.fixture) released;
     release = self.callPackage ./release.nix { };
     # All that may go into a cache or a release, of which nothing derives from published weights: ci/check-redistribution.
     redistributable = packageFolder "htdemucs-coreml-redistributable" (
@@ -129,8 +142,8 @@ in
 {
   packages = {
     default = project.htdemucs-coreml;
-    mlpackage = project.mlpackages.htdemucs_6s.float32;
-    mlpackage-fixture = project.mlpackages.fixture.float32;
+    mlpackage = project.mlpackages.htdemucs_6s.${project.defaultVariant};
+    mlpackage-fixture = project.mlpackages.fixture.${project.defaultVariant};
     inherit (project)
       goldens
       htdemucs-coreml
@@ -143,6 +156,7 @@ in
   legacyPackages = {
     inherit (project)
       bags
+      comparedPackages
       development
       embeddedPackages
       interpreter

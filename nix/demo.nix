@@ -4,11 +4,12 @@
   htdemucs-coreml,
   lockAndContents,
   mlpackages,
+  defaultVariant,
 }:
 writeShellApplication {
   name = "htdemucs-coreml-demo";
   text = ''
     exec ${htdemucs-coreml.environment}/bin/python -I -m htdemucs_coreml.demo \
-      --package ${mlpackages.fixture.float32} --lock ${lockAndContents}/lock.json "$@"
+      --package ${mlpackages.fixture.${defaultVariant}} --lock ${lockAndContents}/lock.json "$@"
   '';
 }

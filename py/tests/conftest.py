@@ -14,7 +14,7 @@ from htdemucs_coreml.models.architecture import build_network
 from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from htdemucs_coreml.weights.source import load_weights
-from small_model import FLOAT32_VARIANTS, SHORT_VARIANT, SMALL_ENTRY, SMALL_FOUR_STEM_ENTRY
+from small_model import FULL_SIZE_VARIANTS, SHORT_VARIANT, SMALL_ENTRY, SMALL_FOUR_STEM_ENTRY
 
 
 @pytest.fixture(scope="session")
@@ -48,11 +48,11 @@ def small_four_stem_package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def fixture_packages(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """The full-size float32 fixture packages by their variant: those that Nix built, or the same converted here."""
+    """Full-size fixture packages by their variant: those that Nix built, or the same converted here."""
     folder = os.environ.get(PACKAGES_VARIABLE)
     if folder is not None:
-        return {variant: (Path(folder) / f"fixture.{variant}.mlpackage").resolve() for variant in FLOAT32_VARIANTS}
-    converted = {variant: tmp_path_factory.mktemp("fixture") / f"{variant}.mlpackage" for variant in FLOAT32_VARIANTS}
+        return {variant: (Path(folder) / f"fixture.{variant}.mlpackage").resolve() for variant in FULL_SIZE_VARIANTS}
+    converted = {variant: tmp_path_factory.mktemp("fixture") / f"{variant}.mlpackage" for variant in FULL_SIZE_VARIANTS}
     checkpoint = load_weights(find_model("fixture"), None)
     for variant, path in converted.items():
         convert_checkpoint(checkpoint, variants()[variant], path)

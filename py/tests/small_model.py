@@ -30,5 +30,5 @@ SMALL_FOUR_STEM_ENTRY = replace(
 
 SHORT_VARIANT = Variant(name="float32", segment_samples=SHORT_SEGMENT_SAMPLES, plan=FLOAT32_PLAN, stem_floor_db=110)
 
-FLOAT32_VARIANTS = ("float32", "float32-7_8s")
+FULL_SIZE_VARIANTS = ("float32", "float32-7_8s", "mixed", "mixed-7_8s")
 """Variants whose full-size packages tests have at hand."""

@@ -23,8 +23,6 @@ from htdemucs_coreml.weights.source import load_weights
 
 RELATIVE_TOLERANCE = 1e-3
 ABSOLUTE_TOLERANCE = 1e-4
-STEM_FLOOR_DB = 110.0
-"""What float32 packages have to reach; other variants have floors of their own, in ``variants.toml``."""
 
 
 class VerificationError(HTDemucsCoreMLError):
@@ -45,9 +43,6 @@ class Requirement:
 
     stem_floor_db: float
     every_element: bool
-
-
-FLOAT32_REQUIREMENT = Requirement(STEM_FLOOR_DB, every_element=True)
 
 
 @dataclass(frozen=True)
@@ -72,7 +67,7 @@ class Verification:
     output_snr_db: Mapping[str, float]
     output_within_tolerance: Mapping[str, bool]
     stem_snr_db: Mapping[str, float]
-    requirement: Requirement = FLOAT32_REQUIREMENT
+    requirement: Requirement
 
     @property
     def passed(self) -> bool:
@@ -107,7 +102,7 @@ def verify_package(
     """
     package = read_package(path)
     metadata = package.metadata
-    requirement = _requirement(path, metadata.variant, stem_floor_db)
+    requirement = requirement_of(package, stem_floor_db)
     checkpoint = load_weights(find_model(metadata.model), weights, sha256)
     if checkpoint.sha256 != metadata.weights_sha256:
         raise VerificationError(
@@ -131,14 +126,29 @@ def verify_package(
     )
 
 
-def _requirement(path: Path, variant: str, stem_floor_db: float | None) -> Requirement:
+def requirement_of(package: Package, stem_floor_db: float | None = None) -> Requirement:
+    """How close a package has to come to PyTorch: what ``variants.toml`` says of its variant.
+
+    Parameters
+    ----------
+    package : Package
+        The package.
+    stem_floor_db : float or None
+        What every stem has to reach, in place of the variant's own floor.
+
+    Raises
+    ------
+    VerificationError
+        If there is no such variant and no floor is given.
+    """
+    variant = package.metadata.variant
     known = variants().get(variant)
     floor_db = known.stem_floor_db if known is not None and stem_floor_db is None else stem_floor_db
     if floor_db is not None:
         return Requirement(floor_db, every_element=known is not None and known.plan.is_float32)
     raise VerificationError(
-        f"{path} is of variant {variant}, which is none of this version's: say with --floor how many dB every stem has "
-        "to reach"
+        f"{package.path} is of variant {variant}, which is none of this version's: say with --floor how many dB every "
+        "stem has to reach"
     )
 
 

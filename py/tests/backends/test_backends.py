@@ -62,12 +62,14 @@ def test_an_unknown_backend_is_an_error_that_lists_the_known_ones() -> None:
         load_backend("onnx", model=None, package=None, weights=None, segment=None)
 
 
-def test_a_package_is_found_by_model_and_segment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    package = tmp_path / "fixture.float32-7_8s.mlpackage"
+def test_a_package_of_the_default_variant_is_found_by_model_and_segment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "fixture.mixed-7_8s.mlpackage"
     package.mkdir()
     monkeypatch.setenv(PACKAGES_VARIABLE, str(tmp_path))
     assert find_package("fixture", "7.8s") == package
-    with pytest.raises(BackendError, match=r"convert --model fixture --variant float32 -o fixture\.float32\.mlpackage"):
+    with pytest.raises(BackendError, match=r"convert --model fixture --variant mixed -o fixture\.mixed\.mlpackage"):
         find_package("fixture", "10s")
 
 

@@ -152,7 +152,7 @@ def packages(small_four_stem_package: Path, tmp_path_factory: pytest.TempPathFac
     """A folder with a package for each member of htdemucs_ft; tests must not change it."""
     folder = tmp_path_factory.mktemp("bag")
     for member in FT.members:
-        copy_as(member, small_four_stem_package, folder / f"{member}.float32.mlpackage")
+        copy_as(member, small_four_stem_package, folder / f"{member}.mixed.mlpackage")
     return folder
 
 
@@ -180,7 +180,7 @@ def test_a_bags_packages_are_found_by_their_members_names(
 
 def test_members_that_no_stem_asks_for_need_no_package(packages: Path, tmp_path: Path) -> None:
     for member in ("htdemucs_ft_vocals", "htdemucs_ft_bass"):
-        shutil.copytree(packages / f"{member}.float32.mlpackage", tmp_path / f"{member}.float32.mlpackage")
+        shutil.copytree(packages / f"{member}.mixed.mlpackage", tmp_path / f"{member}.mixed.mlpackage")
     assert load_bag(tmp_path, stems=["vocals", "bass"]).contract.sources == ("bass", "vocals")
     with pytest.raises(
         BackendError,
@@ -191,14 +191,14 @@ def test_members_that_no_stem_asks_for_need_no_package(packages: Path, tmp_path:
 
 def test_another_variant_of_the_members_is_taken_where_it_is_asked_for(packages: Path, tmp_path: Path) -> None:
     for package in packages.iterdir():
-        shutil.copytree(package, tmp_path / package.name.replace(".float32.", ".mixed."))
+        shutil.copytree(package, tmp_path / package.name.replace(".mixed.", ".float32."))
     bag = load_backend(
         "interpreter",
         model="htdemucs_ft",
         package=None,
         weights=None,
         segment=None,
-        variant="mixed",
+        variant="float32",
         packages=tmp_path,
     )
     assert bag.contract.sources == SOURCES
@@ -209,8 +209,8 @@ def test_a_stem_that_there_is_not_leaves_all_that_there_are_to_be_told(packages:
 
 
 def test_a_package_that_is_named_after_another_model_is_refused(packages: Path, tmp_path: Path) -> None:
-    drums = packages / "htdemucs_ft_drums.float32.mlpackage"
-    shutil.copytree(drums, tmp_path / "htdemucs_ft_vocals.float32.mlpackage")
+    drums = packages / "htdemucs_ft_drums.mixed.mlpackage"
+    shutil.copytree(drums, tmp_path / "htdemucs_ft_vocals.mixed.mlpackage")
     with pytest.raises(BackendError, match="holds the model htdemucs_ft_drums, and not the one that it is named after"):
         load_bag(tmp_path, stems=["vocals"])
 

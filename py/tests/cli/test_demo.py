@@ -2,6 +2,7 @@
 
 import json
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from htdemucs_coreml.cli.application import run
 from htdemucs_coreml.demo import __main__ as demo
 from htdemucs_coreml.package.lock import update_lock
 from htdemucs_coreml.package.reader import read_package
+from package_edits import edit_model
 from small_model import SMALL_ENTRY
 
 FILES = sorted(["song.wav", *(f"{source}.wav" for source in SMALL_ENTRY.sources)])
@@ -23,11 +25,15 @@ FILES = sorted(["song.wav", *(f"{source}.wav" for source in SMALL_ENTRY.sources)
 @pytest.fixture
 def lock(small_package: Path, tmp_path: Path) -> Path:
     """A lock with the small package's digests."""
-    path = tmp_path / "lock.json"
+    return lock_of(small_package, tmp_path)
+
+
+def lock_of(package: Path, folder: Path) -> Path:
+    path = folder / "lock.json"
     path.write_text(json.dumps({"version": 2, "artefacts": {}, "unconfirmed": {}}))
-    metadata = read_package(small_package).metadata
+    metadata = read_package(package).metadata
     name = f"mlpackages.{metadata.model}.{metadata.variant}"
-    update_lock(small_package, name, path, tmp_path / "contents" / f"{name}.txt")
+    update_lock(package, name, path, folder / "contents" / f"{name}.txt")
     return path
 
 
@@ -85,7 +91,21 @@ def test_a_stem_far_from_pytorchs_fails(
     monkeypatch.setattr(TorchBackend, "load", lambda *_: other)
     assert demonstrate(small_package, lock, tmp_path / "demo") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"error: {small_package} is not sound: a stem is less than 110 dB from PyTorch")
+    reason = "a stem is less than 110 dB from PyTorch, the least of its variant float32"
+    assert line.startswith(f"error: {small_package} is not sound: {reason}")
+
+
+@pytest.mark.parametrize(("relative_error", "code"), [(0.0005, 0), (0.002, 1)])
+def test_how_far_a_stem_may_be_depends_on_the_packages_variant(
+    small_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, relative_error: float, code: int
+) -> None:
+    package = tmp_path / "package" / "small.mlpackage"
+    shutil.copytree(small_package, package)
+    edit_model(package, lambda model: model.description.metadata.userDefined.update({"variant": "mixed"}))
+    # 66 and 54 dB; `mixed` has to have 60.
+    other = gains_core(dict.fromkeys(SMALL_ENTRY.sources, 0.5 * (1 + relative_error)), 441_000)
+    monkeypatch.setattr(TorchBackend, "load", lambda *_: other)
+    assert demonstrate(package, lock_of(package, tmp_path), tmp_path / "demo") == code
 
 
 def test_a_package_that_is_not_in_the_lock_is_one_line(

@@ -18,7 +18,7 @@ from htdemucs_coreml.cli import main
 from htdemucs_coreml.cli.application import application
 from htdemucs_coreml.core.contract import CoreContract
 from htdemucs_coreml.package.reader import read_package
-from htdemucs_coreml.verification import Verification
+from htdemucs_coreml.verification import Requirement, Verification
 
 ROOT = Path(__file__).parents[3]
 PAGES = [
@@ -94,10 +94,14 @@ def place(tmp_path: Path, small_package: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(backends, "load_backend", load)
     verification = Verification(
-        read_package(small_package), {"stems_real": 120.0}, {"stems_real": True}, {"bass": 120.0}
+        package=read_package(small_package),
+        output_snr_db={"stems_real": 120.0},
+        output_within_tolerance={"stems_real": True},
+        stem_snr_db={"bass": 120.0},
+        requirement=Requirement(110, every_element=True),
     )
     monkeypatch.setattr(verify_module, "verify_package", lambda *_: verification)
-    for variant in ("float32", "float32-7_8s"):
+    for variant in ("mixed", "mixed-7_8s"):
         shutil.copytree(small_package, tmp_path / "packages" / f"fixture.{variant}.mlpackage")
     shutil.copytree(ROOT / "goldens" / "contents", tmp_path / "goldens" / "contents")
     (tmp_path / "goldens" / "lock.json").write_text('{"version": 2, "artefacts": {}, "unconfirmed": {}}')

@@ -12,6 +12,7 @@ import click
 import pytest
 from click.testing import CliRunner, Result
 
+import htdemucs_coreml.cli.convert as convert_module
 import htdemucs_coreml.cli.export as export_module
 import htdemucs_coreml.cli.info as info_module
 import htdemucs_coreml.cli.verify as verify_module
@@ -24,12 +25,13 @@ from htdemucs_coreml.cli.info import command as info
 from htdemucs_coreml.cli.inspect import command as inspect
 from htdemucs_coreml.cli.verify import LOCK_VARIABLE
 from htdemucs_coreml.cli.verify import command as verify
+from htdemucs_coreml.convert.variants import Variant
 from htdemucs_coreml.package.layout import WEIGHT_BIN
 from htdemucs_coreml.package.lock import LockError, update_lock
 from htdemucs_coreml.package.metadata import PackageError
 from htdemucs_coreml.package.reader import read_package
 from htdemucs_coreml.precision.plans import PlanError
-from htdemucs_coreml.verification import Verification, VerificationError
+from htdemucs_coreml.verification import Requirement, Verification, VerificationError
 from htdemucs_coreml.weights.content import WeightsError
 from package_edits import edit_model, first_value_offset
 from small_model import SHORT_VARIANT, SMALL_ENTRY
@@ -67,7 +69,11 @@ def test_info_escapes_control_codes_of_metadata(small_package: Path, monkeypatch
 def sound(small_package: Path, monkeypatch: pytest.MonkeyPatch) -> Verification:
     """Stands in for the comparison with PyTorch, and has it agree; without a lock, unless a test gives one."""
     verification = Verification(
-        read_package(small_package), {"stems_real": 120.0}, {"stems_real": True}, {"bass": 119.0, "drums": math.inf}
+        package=read_package(small_package),
+        output_snr_db={"stems_real": 120.0},
+        output_within_tolerance={"stems_real": True},
+        stem_snr_db={"bass": 119.0, "drums": math.inf},
+        requirement=Requirement(110, every_element=True),
     )
     monkeypatch.setattr(verify_module, "verify_package", lambda *_: verification)
     monkeypatch.delenv(LOCK_VARIABLE, raising=False)
@@ -304,7 +310,7 @@ def test_export_copies_a_package_as_plain_writable_files(small_package: Path, tm
 def test_export_finds_packages_by_model_and_variant(
     small_package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
-    variant = options[1] if "--variant" in options else "float32"
+    variant = options[1] if "--variant" in options else "mixed"
     (tmp_path / "store").mkdir()
     # As in Nix's store: a link to the package.
     (tmp_path / "store" / f"fixture.{variant}.mlpackage").symlink_to(small_package)
@@ -321,8 +327,8 @@ def test_export_says_how_to_make_a_package_that_is_not_there(tmp_path: Path, mon
 
 def test_export_finds_packages_in_a_folder_that_is_named(small_package: Path, tmp_path: Path) -> None:
     (tmp_path / "packages").mkdir()
-    (tmp_path / "packages" / "fixture.mixed.mlpackage").symlink_to(small_package)
-    assert run(export, tmp_path, "--packages", tmp_path / "packages", "--variant", "mixed").exit_code == 0
+    (tmp_path / "packages" / "fixture.float32.mlpackage").symlink_to(small_package)
+    assert run(export, tmp_path, "--packages", tmp_path / "packages", "--variant", "float32").exit_code == 0
     assert run(export, tmp_path, "--model", "htdemucs_7s").exit_code == 2
 
 
@@ -389,6 +395,28 @@ def test_convert_refuses_another_ending_as_wrong_usage(tmp_path: Path) -> None:
     result = run(convert, "--output", tmp_path / "package.mlmodel")
     assert result.exit_code == 2
     assert "has to end in .mlpackage" in result.output
+
+
+@pytest.mark.parametrize(
+    ("options", "plan", "segment_samples"),
+    [
+        ([], "mixed", 441_000),
+        (["--variant", "float32-7_8s"], "float32", 343_980),
+        (["--plan-file", "mine.toml"], "mine", 441_000),
+        (["--plan-file", "mine.toml", "--variant", "float32-7_8s"], "mine", 343_980),
+    ],
+)
+def test_convert_takes_the_default_variant_or_float32_under_a_plan_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: list[str], plan: str, segment_samples: int
+) -> None:
+    converted: list[Variant] = []
+    monkeypatch.setattr(convert_module, "load_weights", lambda *_: None)
+    monkeypatch.setattr(convert_module, "convert_checkpoint", lambda _, variant, __: converted.append(variant))
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text('summary = "mine"\ndefault = "float32"\n')
+    run(convert, *options, "-o", "x.mlpackage")
+    (variant,) = converted
+    assert (variant.plan.name, variant.segment_samples) == (plan, segment_samples)
 
 
 def test_convert_refuses_a_plan_file_beside_a_variant_that_has_a_plan(tmp_path: Path) -> None:

@@ -219,7 +219,7 @@ WRONG_USAGE: dict[str, tuple[list[str], str]] = {
     "an unknown backend": (["--backend", "abacus"], "--backend"),
     "an unknown clip mode": (["--clip-mode", "loud"], "--clip-mode"),
     "an unknown option": (["--mp3"], "--mp3"),
-    "a plan for another segment": (["--plan", "demucs", "--package", "p"], "variant float32-7_8s"),
+    "a plan for another segment": (["--plan", "demucs", "--package", "p"], "variant mixed-7_8s"),
 }
 
 

@@ -9,7 +9,7 @@ from demucs.htdemucs import HTDemucs
 
 from htdemucs_coreml.convert.operation_names import SEPARATOR
 from htdemucs_coreml.convert.program import ConversionError, convert_core
-from htdemucs_coreml.convert.variants import UnknownVariantError, find_variant, variants
+from htdemucs_coreml.convert.variants import UnknownVariantError, default_variant, find_variant, variants
 from htdemucs_coreml.core.inner import extract_inner_model
 from htdemucs_coreml.core.rewrites import rewritten
 from htdemucs_coreml.package.reader import Package, read_package
@@ -136,6 +136,10 @@ def test_every_variant_has_the_segment_of_one_of_the_two_chunk_plans() -> None:
         plan, short = name.removesuffix("-7_8s"), name.endswith("-7_8s")
         assert (variant.plan.name, variant.segment_samples) == (plan, 343_980 if short else 441_000)
     assert len(variants()) == 2 * len(shipped_plans())
+
+
+def test_the_default_variant_is_mixed_with_either_segment() -> None:
+    assert (default_variant(), default_variant(short=True)) == (variants()["mixed"], variants()["mixed-7_8s"])
 
 
 def test_an_unknown_variant_is_an_error_that_lists_the_known_ones() -> None:

@@ -165,10 +165,10 @@ def test_the_plan_follows_from_the_segment_length() -> None:
 @pytest.mark.parametrize(
     ("segment_samples", "name", "remedy"),
     [
-        (343_980, PlanName.DESIGN, r"441000 samples \(10 s\).*343980 samples \(7.8 s\).*float32 or.*demucs"),
-        (441_000, PlanName.DEMUCS, "take a package of variant float32-7_8s or take plan design"),
-        (22_050, PlanName.DESIGN, "take a package of variant float32"),
-        (22_050, None, "variant float32 or float32-7_8s"),
+        (343_980, PlanName.DESIGN, r"441000 samples \(10 s\).*343980 samples \(7.8 s\).*mixed or.*demucs"),
+        (441_000, PlanName.DEMUCS, "take a package of variant mixed-7_8s or take plan design"),
+        (22_050, PlanName.DESIGN, "take a package of variant mixed"),
+        (22_050, None, "variant mixed or mixed-7_8s"),
     ],
 )
 def test_a_plan_that_does_not_fit_names_what_would(segment_samples: int, name: PlanName | None, remedy: str) -> None:

@@ -295,7 +295,7 @@ def test_stems_that_the_model_does_not_separate_are_refused(stems: list[str], me
 
 def test_a_plan_that_does_not_fit_the_core_is_refused_before_any_work() -> None:
     core = gains_core({"all": 1.0}, SEGMENT)
-    with pytest.raises(ChunkPlanError, match="float32-7_8s"):
+    with pytest.raises(ChunkPlanError, match="mixed-7_8s"):
         separate_track(TensorTrack(noise(100)), core, demucs_plan())
     assert core.predictions == 0
 

@@ -106,8 +106,8 @@ public enum HTDemucsTool {
   ]
 
   private static let examples = [
-    "separate song.mp3 -o stems --package htdemucs_6s.float32.mlpackage",
-    "info htdemucs_6s.float32.mlpackage",
+    "separate song.mp3 -o stems --package htdemucs_6s.mixed.mlpackage",
+    "info htdemucs_6s.mixed.mlpackage",
     "bench --pass-through --seconds 600",
   ]
 }

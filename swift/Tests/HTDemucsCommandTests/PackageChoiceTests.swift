@@ -10,8 +10,8 @@ final class PackageChoiceTests: XCTestCase {
   override func setUpWithError() throws {
     folder = FileManager.default.temporaryDirectory.appending(path: UUID().uuidString).resolvingSymlinksInPath()
     let packages = [
-      "store/fixture.float32.mlpackage", "store/fixture.float32-7_8s.mlpackage",
-      "other/song.float32.mlpackage",
+      "store/fixture.mixed.mlpackage", "store/fixture.mixed-7_8s.mlpackage",
+      "other/song.mixed.mlpackage",
     ]
     for path in packages + ["repository/.build/debug"] {
       try FileManager.default.createDirectory(at: folder.appending(path: path), withIntermediateDirectories: true)
@@ -34,11 +34,11 @@ final class PackageChoiceTests: XCTestCase {
 
   func testPackagesLieBesideTheBuildAndAreNoLinks() throws {
     let package = try choice().builtPackage([:], executable: executable)
-    XCTAssertEqual(package.path, folder.appending(path: "store/fixture.float32.mlpackage").path)
+    XCTAssertEqual(package.path, folder.appending(path: "store/fixture.mixed.mlpackage").path)
   }
 
   func testThePlanChoosesTheVariant() throws {
-    for (plan, variant) in [(ChunkPlan.Name.design, "float32"), (.demucs, "float32-7_8s")] {
+    for (plan, variant) in [(ChunkPlan.Name.design, "mixed"), (.demucs, "mixed-7_8s")] {
       let package = try choice(plan: plan).builtPackage([:], executable: executable)
       XCTAssertEqual(package.lastPathComponent, "fixture.\(variant).mlpackage")
     }
@@ -47,11 +47,11 @@ final class PackageChoiceTests: XCTestCase {
   func testTheEnvironmentsFolderComesFirst() throws {
     let environment = [PackageChoice.variable: folder.appending(path: "other").path]
     let package = try choice(model: "song").builtPackage(environment, executable: executable)
-    XCTAssertEqual(package.lastPathComponent, "song.float32.mlpackage")
+    XCTAssertEqual(package.lastPathComponent, "song.mixed.mlpackage")
     XCTAssertThrowsError(try choice().builtPackage(environment, executable: executable)) {
       XCTAssertEqual(
         message(of: $0),
-        "\(folder.path)/other, which HTDEMUCS_COREML_PACKAGES names, has no fixture.float32.mlpackage. "
+        "\(folder.path)/other, which HTDEMUCS_COREML_PACKAGES names, has no fixture.mixed.mlpackage. "
           + "Name another folder, or give --package PATH.")
     }
   }

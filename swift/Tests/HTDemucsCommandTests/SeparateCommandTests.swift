@@ -28,7 +28,7 @@ final class SeparateCommandTests: XCTestCase {
 
   func testWithoutAModelItSaysThatTheEmbeddedOneDoesNotSeparate() async throws {
     let folder = try temporaryFolder()
-    let fixture = folder.appending(path: "fixture.float32.mlpackage")
+    let fixture = folder.appending(path: "fixture.mixed.mlpackage")
     try FileManager.default.createDirectory(at: fixture, withIntermediateDirectories: true)
     let tool = FakeTool(environment: [PackageChoice.variable: folder.path])
     let code = await tool.run("separate", "song.mp3", "-o", "stems")
@@ -39,7 +39,7 @@ final class SeparateCommandTests: XCTestCase {
         "note: neither --model nor --package was given: this is the embedded model fixture, whose weights are computed "
           + "and not trained, so its stems are no separation"
       ])
-    XCTAssertEqual(tool.loaded.packages.map(\.lastPathComponent), ["fixture.float32.mlpackage"])
+    XCTAssertEqual(tool.loaded.packages.map(\.lastPathComponent), ["fixture.mixed.mlpackage"])
 
     let quiet = FakeTool(environment: tool.environment)
     _ = await quiet.run("separate", "song.mp3", "-o", "stems", "--quiet")

@@ -9,7 +9,7 @@ import Observation
 // The code of the article "Using HTDemucsKit in an app", so that it compiles. `DocumentationTests` compares both.
 
 func bundledPackage(in bundle: Bundle = .main) throws -> URL {
-  let package = bundle.url(forResource: "htdemucs_6s.float32", withExtension: "mlpackage", subdirectory: "Models")
+  let package = bundle.url(forResource: "htdemucs_6s.mixed", withExtension: "mlpackage", subdirectory: "Models")
   guard let package else { throw CocoaError(.fileNoSuchFile) }
   return package
 }

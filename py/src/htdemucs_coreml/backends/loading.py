@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from htdemucs_coreml.backends.bag import BagBackend
 from htdemucs_coreml.backends.base import BackendError, CoreBackend
-from htdemucs_coreml.convert.variants import variants
+from htdemucs_coreml.convert.variants import Variant, default_variant
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL, BagEntry, bags, find_model
 from htdemucs_coreml.weights.content import MissingWeightsError
 
@@ -22,8 +22,6 @@ BACKEND_NAMES = ("interpreter", "torch", "coreml")
 PACKAGES_VARIABLE = "HTDEMUCS_COREML_PACKAGES"
 
 Segment = Literal["10s", "7.8s"]
-_VARIANT_OF_SEGMENT: dict[Segment, str] = {"10s": "float32", "7.8s": "float32-7_8s"}
-_DEFAULT_SEGMENT: Segment = "10s"
 
 
 class MissingPackageError(BackendError):
@@ -97,8 +95,8 @@ def load_backend(
 
 
 def find_package(model: str | None, segment: Segment | None) -> Path:
-    """The float32 package of a model with a segment; see `find_package_of_variant`."""
-    return find_package_of_variant(model or EMBEDDED_MODEL, _VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT])
+    """The package of a model in the default variant, with a segment; see `find_package_of_variant`."""
+    return find_package_of_variant(model or EMBEDDED_MODEL, _default_variant(segment).name)
 
 
 def find_package_of_variant(model: str, variant: str, folder: Path | None = None) -> Path:
@@ -137,7 +135,7 @@ def _core(
 ) -> CoreBackend:
     if name == "torch":
         return _torch_backend(model, package, weights, segment, sha256)
-    variant = variant or _VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT]
+    variant = variant or _default_variant(segment).name
     path = package or find_package_of_variant(model or EMBEDDED_MODEL, variant, packages)
     core = _package_backend(name, path)
     if package is None and core.metadata.model != (model or EMBEDDED_MODEL):
@@ -183,5 +181,9 @@ def _torch_backend(
 
         metadata = read_package(package).metadata
         return TorchBackend.load(find_model(metadata.model), weights, metadata.segment_samples, sha256)
-    samples = variants()[_VARIANT_OF_SEGMENT[segment or _DEFAULT_SEGMENT]].segment_samples
+    samples = _default_variant(segment).segment_samples
     return TorchBackend.load(find_model(model or EMBEDDED_MODEL), weights, samples, sha256)
+
+
+def _default_variant(segment: Segment | None) -> Variant:
+    return default_variant(short=segment == "7.8s")

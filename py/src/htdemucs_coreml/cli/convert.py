@@ -9,18 +9,21 @@ from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.sha256_option import sha256_option
 from htdemucs_coreml.cli.terminal_text import printable
 from htdemucs_coreml.convert.packaging import convert_checkpoint
-from htdemucs_coreml.convert.variants import find_variant, variants
+from htdemucs_coreml.convert.variants import Variant, default_variant, find_variant, variants
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL, bags, find_model, registry
 from htdemucs_coreml.package.canonical import require_target
 from htdemucs_coreml.package.reader import read_package
 from htdemucs_coreml.precision.plans import read_plan
 from htdemucs_coreml.weights.source import load_weights
 
+# What a plan of one's own is applied to.
+_PLAIN_VARIANT = "float32"
+
 _EXAMPLES = """
 \b
 Examples:
   htdemucs-coreml convert --model fixture -o fixture.mlpackage
-  htdemucs-coreml convert --variant mixed-7_8s -o fixture.mlpackage
+  htdemucs-coreml convert --variant float32-7_8s -o fixture.mlpackage
   htdemucs-coreml convert --model htdemucs_6s -o htdemucs_6s.mlpackage        # after `fetch htdemucs_6s`
   htdemucs-coreml convert --model htdemucs_6s --weights own.th --sha256 HEX -o own.mlpackage
 """
@@ -44,16 +47,15 @@ Examples:
 @sha256_option
 @click.option(
     "--variant",
-    default="float32",
-    show_default=True,
     type=click.Choice(list(variants())),
-    help="Precision and segment: a name that ends in -7_8s takes segments of 7.8 s (as trained), others of 10 s.",
+    help="Precision and segment: a name that ends in -7_8s takes segments of 7.8 s (as trained), others of 10 s.  "
+    f"[default: {default_variant().name}]",
 )
 @click.option(
     "--plan-file",
     type=GivenPath(),
     help="A precision plan of your own (TOML), which names blocks and their types. --variant then says which segment: "
-    "float32 or float32-7_8s.",
+    f"float32-7_8s, or {_PLAIN_VARIANT}, which is the default then.",
 )
 @click.option(
     "-o",
@@ -63,7 +65,7 @@ Examples:
     help="The .mlpackage to write or replace.",
 )
 def command(
-    model: str, weights: Path | None, sha256: str | None, variant: str, plan_file: Path | None, output: Path
+    model: str, weights: Path | None, sha256: str | None, variant: str | None, plan_file: Path | None, output: Path
 ) -> None:
     """Convert a model to a Core ML package.
 
@@ -76,14 +78,17 @@ def command(
         members = ", ".join(bags()[model].members)
         raise click.BadParameter(f"{model} is a bag of models: convert each of {members}", param_hint="--model")
     require_target(output)
-    chosen = find_variant(variant)
-    if plan_file is not None:
-        if not chosen.plan.is_float32:
-            raise click.BadParameter(
-                f"{variant} has a plan of its own; --plan-file goes with float32", param_hint="--variant"
-            )
-        chosen = chosen.with_plan(read_plan(plan_file))
+    chosen = _chosen_variant(variant, plan_file)
     checkpoint = load_weights(find_model(model), weights, sha256)
     convert_checkpoint(checkpoint, chosen, output)
     package = read_package(output)
     click.echo(printable(f"{output}  {package.bytes / 1e6:.1f} MB  sha256 {package.digest}"))
+
+
+def _chosen_variant(name: str | None, plan_file: Path | None) -> Variant:
+    if plan_file is None:
+        return default_variant() if name is None else find_variant(name)
+    chosen = find_variant(name or _PLAIN_VARIANT)
+    if not chosen.plan.is_float32:
+        raise click.BadParameter(f"{name} has a plan of its own; --plan-file goes with float32", param_hint="--variant")
+    return chosen.with_plan(read_plan(plan_file))

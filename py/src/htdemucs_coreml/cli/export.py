@@ -9,21 +9,21 @@ from htdemucs_coreml.backends.loading import find_package_of_variant
 from htdemucs_coreml.cli.application import CONTEXT_SETTINGS
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.terminal_text import printable
-from htdemucs_coreml.convert.variants import variants
+from htdemucs_coreml.convert.variants import default_variant, variants
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL, UnknownModelError
 from htdemucs_coreml.package.copying import copy_package
 from htdemucs_coreml.package.metadata import PackageError
 from htdemucs_coreml.package.reader import read_package
 
-_DEFAULT_VARIANT = "float32"
+_DEFAULT_VARIANT = default_variant().name
 _FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 _EXAMPLES = """
 \b
 Examples:
   htdemucs-coreml export ~/Desktop
-  htdemucs-coreml export build --variant float32-7_8s
-  htdemucs-coreml export build --package result/htdemucs_6s.float32.mlpackage
+  htdemucs-coreml export build --variant mixed-7_8s
+  htdemucs-coreml export build --package result/htdemucs_6s.mixed.mlpackage
 """
 
 

@@ -13,8 +13,8 @@ from htdemucs_coreml.package.reader import read_package
 _EXAMPLES = """
 \b
 Examples:
-  htdemucs-coreml info fixture.float32.mlpackage
-  htdemucs-coreml info fixture.float32.mlpackage --json
+  htdemucs-coreml info fixture.mixed.mlpackage
+  htdemucs-coreml info fixture.mixed.mlpackage --json
 """
 
 

@@ -18,10 +18,10 @@ _FIRST = 3
 _EXAMPLES = """
 \b
 Examples:
-  htdemucs-coreml inspect fixture.float32.mlpackage
-  htdemucs-coreml inspect fixture.float32.mlpackage --depth 2 --largest 20
-  htdemucs-coreml inspect fixture.float32.mlpackage --chart fixture.svg
-  htdemucs-coreml inspect fixture.float32.mlpackage --json
+  htdemucs-coreml inspect fixture.mixed.mlpackage
+  htdemucs-coreml inspect fixture.mixed.mlpackage --depth 2 --largest 20
+  htdemucs-coreml inspect fixture.mixed.mlpackage --chart fixture.svg
+  htdemucs-coreml inspect fixture.mixed.mlpackage --json
 """
 
 

@@ -20,7 +20,7 @@ from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.separation_report import JSONReport, Report, TextReport
 from htdemucs_coreml.cli.sha256_option import sha256_option
 from htdemucs_coreml.cli.songs import Song, Songs, find_songs
-from htdemucs_coreml.convert.variants import variants
+from htdemucs_coreml.convert.variants import default_variant, variants
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL, UnknownModelError
 from htdemucs_coreml.pipeline.chunk_plan import ChunkPlan, ChunkPlanError, PlanName, chunk_plan_for
 from htdemucs_coreml.pipeline.file_separation import FileOptions, is_separated, output_names, separate_file
@@ -102,7 +102,7 @@ Examples:
 @click.option(
     "--variant",
     type=click.Choice(list(variants())),
-    help="Which of the packages of --model.  [default: float32, or what --plan needs]",
+    help=f"Which of the packages of --model.  [default: {default_variant().name}, or what --plan needs]",
 )
 @click.option(
     "--plan",

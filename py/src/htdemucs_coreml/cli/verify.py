@@ -27,9 +27,9 @@ LOCK_VARIABLE = "HTDEMUCS_COREML_LOCK"
 _EXAMPLES = """
 \b
 Examples:
-  htdemucs-coreml verify fixture.float32.mlpackage
+  htdemucs-coreml verify fixture.mixed.mlpackage
   htdemucs-coreml verify htdemucs_6s.mlpackage --weights 5c90dfd2.safetensors
-  htdemucs-coreml verify fixture.float32.mlpackage --lock goldens/lock.json --json
+  htdemucs-coreml verify fixture.mixed.mlpackage --lock goldens/lock.json --json
 """
 
 

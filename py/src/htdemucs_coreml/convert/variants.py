@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from types import MappingProxyType
+from typing import Any
 
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 from htdemucs_coreml.precision.plans import SHORT_SUFFIX, Plan, shipped_plans
@@ -46,13 +47,18 @@ class Variant:
 @functools.cache
 def variants() -> Mapping[str, Variant]:
     """Every variant by its name."""
-    table = tomllib.loads(resources.files(__package__).joinpath("variants.toml").read_text(encoding="utf-8"))
     return MappingProxyType(
         {
             name: Variant(name, fields["segment_samples"], shipped_plans()[fields["plan"]], fields["stem_floor_db"])
-            for name, fields in table.items()
+            for name, fields in _table().items()
         }
     )
+
+
+def default_variant(*, short: bool = False) -> Variant:
+    """Return the variant that is taken unless another is asked for; with segments of 7.8 s where `short`."""
+    (name,) = (name for name, fields in _table().items() if fields.get("default", False))
+    return variants()[name + SHORT_SUFFIX if short else name]
 
 
 def find_variant(name: str) -> Variant:
@@ -67,3 +73,8 @@ def find_variant(name: str) -> Variant:
     if variant is None:
         raise UnknownVariantError(f"there is no variant {name!r}; choose one of {', '.join(variants())}")
     return variant
+
+
+@functools.cache
+def _table() -> Mapping[str, dict[str, Any]]:
+    return tomllib.loads(resources.files(__package__).joinpath("variants.toml").read_text(encoding="utf-8"))

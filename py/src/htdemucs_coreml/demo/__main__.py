@@ -22,7 +22,7 @@ from htdemucs_coreml.pipeline.chunk_plan import chunk_plan_for
 from htdemucs_coreml.pipeline.separation import separate
 from htdemucs_coreml.pipeline.stem_folder import staged_folder
 from htdemucs_coreml.signals import synthetic_song
-from htdemucs_coreml.verification import STEM_FLOOR_DB, VerificationError
+from htdemucs_coreml.verification import VerificationError, requirement_of
 
 SONG_SECONDS = 12
 SONG_FILE = "song.wav"
@@ -36,6 +36,7 @@ _INT24_WAV = AudioFormat(Container.WAV, Encoding.INT24)
 def command(package: Path, lock: Path, output: Path) -> None:
     """Separate a synthetic song of 12 seconds through PACKAGE and through PyTorch, and compare every stem."""
     read = read_package(package)
+    floor_db = requirement_of(read).stem_floor_db
     name = f"mlpackages.{read.metadata.model}.{read.metadata.variant}"
     entry = read_lock(lock).find(name)
     if entry is None:
@@ -65,9 +66,10 @@ def command(package: Path, lock: Path, output: Path) -> None:
         f"\n{read.metadata.model} weights are integers turned to numbers: they exercise the whole network but do not"
     )
     click.echo('separate. For stems worth hearing, build with the published weights (README, "Your own package").')
-    if not all(value >= STEM_FLOOR_DB for value in values.values()):
+    if not all(value >= floor_db for value in values.values()):
         raise VerificationError(
-            f"{package} is not sound: a stem is less than {STEM_FLOOR_DB:.0f} dB from PyTorch; build it again"
+            f"{package} is not sound: a stem is less than {floor_db:.0f} dB from PyTorch, the least of its variant "
+            f"{read.metadata.variant}; build it again"
         )
 
 

@@ -28,6 +28,7 @@ from typing import assert_never
 import torch
 from torch import Tensor
 
+from htdemucs_coreml.convert.variants import default_variant
 from htdemucs_coreml.core.contract import SAMPLE_RATE_HZ
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 
@@ -244,7 +245,9 @@ DEMUCS_SEGMENT_SAMPLES = 343_980
 DEMUCS_OVERLAP = 0.25
 
 _STANDARD_PLANS = {DESIGN_SEGMENT_SAMPLES: PlanName.DESIGN, DEMUCS_SEGMENT_SAMPLES: PlanName.DEMUCS}
-_STANDARD_VARIANTS = {DESIGN_SEGMENT_SAMPLES: "float32", DEMUCS_SEGMENT_SAMPLES: "float32-7_8s"}
+_STANDARD_VARIANTS = {
+    variant.segment_samples: variant.name for variant in (default_variant(), default_variant(short=True))
+}
 
 
 def design_plan(

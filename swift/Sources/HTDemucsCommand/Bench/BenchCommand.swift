@@ -34,7 +34,7 @@ struct BenchCommand {
       ["--pass-through", "--compute-units"],
     ],
     examples: [
-      "bench --package htdemucs_6s.float32.mlpackage --compute-units all",
+      "bench --package htdemucs_6s.mixed.mlpackage --compute-units all",
       "bench --pass-through --seconds 600", "bench --transforms --json",
     ])
 

@@ -13,7 +13,7 @@ struct InfoCommand {
     operands: .init(placeholder: "PACKAGE", count: 1...1),
     options: [CommandOption("--json", "Print one JSON object instead of a table.")],
     exclusions: [],
-    examples: ["info htdemucs_6s.float32.mlpackage", "info htdemucs_6s.float32.mlpackage --json"])
+    examples: ["info htdemucs_6s.mixed.mlpackage", "info htdemucs_6s.mixed.mlpackage --json"])
 
   private let path: String
   private let asJSON: Bool

@@ -54,8 +54,8 @@ struct SeparateCommand {
     ],
     exclusions: [["--model", "--package"], ["--stems", "--two-stems"], ["--float32", "--int24", "--int16"]],
     examples: [
-      "separate song.mp3 -o stems --package htdemucs_6s.float32.mlpackage",
-      "separate *.flac -o stems --package htdemucs_6s.float32.mlpackage --two-stems vocals --flac",
+      "separate song.mp3 -o stems --package htdemucs_6s.mixed.mlpackage",
+      "separate *.flac -o stems --package htdemucs_6s.mixed.mlpackage --two-stems vocals --flac",
       "separate song.wav -o stems --model htdemucs_6s --plan demucs --stems drums,bass",
     ])
 

@@ -45,11 +45,11 @@ public struct ChunkPlan: Equatable, Sendable {
       }
     }
 
-    /// Variant of package whose segments have `standardSegmentSamples`.
+    /// The default variant of package, `variants.toml`'s, with segments of `standardSegmentSamples`.
     package var standardVariant: String {
       switch self {
-      case .design: "float32"
-      case .demucs: "float32-7_8s"
+      case .design: "mixed"
+      case .demucs: "mixed-7_8s"
       }
     }
 

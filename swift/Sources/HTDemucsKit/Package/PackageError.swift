@@ -79,7 +79,7 @@ extension PackageError: LocalizedError {
     case .metadata:
       "Give a package that this project made, of a version that fits."
     case .unrelatedFallback:
-      "Give a package of the same model and weights with shorter segments, such as variant float32-7_8s."
+      "Give a package of the same model and weights with shorter segments, such as variant mixed-7_8s."
     case .notLoadable:
       "Check the system's version (macOS 15 or iOS 18), or take other compute units."
     case .cache:

@@ -4,7 +4,7 @@ import Foundation
 public struct PackageMetadata: Equatable, Sendable {
   /// Name of the model in the registry, such as `htdemucs_6s`.
   public let model: String
-  /// Precision and segment, such as `float32` or `float32-7_8s`.
+  /// Precision and segment, such as `mixed` or `mixed-7_8s`.
   public let variant: String
   /// The stems in the order of the outputs' second axis.
   public let sources: [StemType]

@@ -10,7 +10,7 @@ import Foundation
 public struct SeparationReport: Codable, Equatable, Sendable {
   /// Model that the package holds, such as `htdemucs_6s`.
   public var model: String
-  /// Variant of the package, such as `float32`.
+  /// Variant of the package, such as `mixed`.
   public var variant: String
   /// Digest of the whole package.
   public var packageSHA256: String

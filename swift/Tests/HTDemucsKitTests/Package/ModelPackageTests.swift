@@ -8,15 +8,15 @@ final class ModelPackageTests: XCTestCase {
   private static let weights = "Data/com.apple.CoreML/weights/weight.bin"
 
   func testAPackageSaysWhatItIs() throws {
-    let package = try ModelPackage(contentsOf: TestPackages.fixture("float32"))
+    let package = try ModelPackage(contentsOf: TestPackages.fixture(.design))
     XCTAssertEqual(package.metadata.model, "fixture")
-    XCTAssertEqual(package.metadata.variant, "float32")
+    XCTAssertEqual(package.metadata.variant, "mixed")
     XCTAssertEqual(package.metadata.sources, [.drums, .bass, .other, .vocals, .guitar, .piano])
     XCTAssertEqual(package.metadata.segmentSamples, 441_000)
     XCTAssertEqual(package.metadata.segmentFrames, 431)
     XCTAssertEqual(package.metadata.sampleRateHz, 44_100)
     XCTAssertEqual(package.fileSHA256.count, 3)
-    XCTAssertGreaterThan(package.bytes, 100_000_000)
+    XCTAssertGreaterThan(package.bytes, 60_000_000)
   }
 
   func testTheDigestsAreTheLocks() throws {
@@ -26,9 +26,10 @@ final class ModelPackageTests: XCTestCase {
     }
     let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../../../goldens/lock.json")
     let lock = try JSONDecoder().decode(Lock.self, from: Data(contentsOf: file.standardizedFileURL))
-    for variant in ["float32", "float32-7_8s"] {
-      let package = try ModelPackage(contentsOf: TestPackages.fixture(variant))
-      XCTAssertEqual(package.fileSHA256, lock.artefacts["mlpackages.fixture.\(variant)"]?.files, variant)
+    for plan in ChunkPlan.Name.allCases {
+      let package = try ModelPackage(contentsOf: TestPackages.fixture(plan))
+      let name = "mlpackages.fixture.\(plan.standardVariant)"
+      XCTAssertEqual(package.fileSHA256, lock.artefacts[name]?.files, name)
     }
   }
 

@@ -1,3 +1,4 @@
+import Foundation
 import HTDemucsKit
 import XCTest
 
@@ -98,6 +99,15 @@ final class ChunkPlanTests: XCTestCase {
       try ChunkPlan.fitting(segmentSamples: 343_980, overlap: 0.5).strideSamples, 171_990)
   }
 
+  func testTheVariantOfAPlanIsThePythonToolsDefault() throws {
+    let path = "../../../../py/src/htdemucs_coreml/convert/variants.toml"
+    let file = URL(filePath: #filePath).deletingLastPathComponent().appending(path: path)
+    let text = try String(contentsOf: file.standardizedFileURL, encoding: .utf8)
+    let names = text.matches(of: /(?m)^\["?([\w-]+)"?\]\n(?:[^\[\n]+\n)*?default = true$/).map { String($0.1) }
+    XCTAssertEqual(names, [ChunkPlan.Name.design.standardVariant])
+    XCTAssertEqual(names.map { $0 + "-7_8s" }, [ChunkPlan.Name.demucs.standardVariant])
+  }
+
   func testAPlanThatDoesNotFitNamesTheVariantAndThePlanThatWould() throws {
     let error = AudioProcessingError.planDoesNotFit(
       plan: .design, planSegmentSamples: 441_000, packageSegmentSamples: 343_980)
@@ -106,7 +116,7 @@ final class ChunkPlanTests: XCTestCase {
       error.errorDescription,
       "Chunk plan design needs segments of 441000 samples (10 s), but this package's have 343980 samples (7.8 s)."
     )
-    XCTAssertEqual(error.recoverySuggestion, "Take a package of variant float32 or plan demucs.")
+    XCTAssertEqual(error.recoverySuggestion, "Take a package of variant mixed or plan demucs.")
 
     assertThrows(AudioProcessingError.noPlan(packageSegmentSamples: 22_050)) {
       _ = try ChunkPlan.fitting(segmentSamples: 22_050)

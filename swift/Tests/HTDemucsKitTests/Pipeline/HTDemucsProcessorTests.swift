@@ -278,7 +278,7 @@ final class HTDemucsProcessorTests: XCTestCase {
   }
 
   func testAPackageToFallBackToHasToBeOfTheSameWeightsAndShorter() async throws {
-    let (long, short) = (try TestPackages.fixture("float32"), try TestPackages.fixture("float32-7_8s"))
+    let (long, short) = (try TestPackages.fixture(.design), try TestPackages.fixture(.demucs))
     _ = try await HTDemucsProcessor(package: long, configuration: .init(fallbackPackage: short))
     for (package, fallback) in [(short, long), (long, long), (long, try TestPackages.small())] {
       do {

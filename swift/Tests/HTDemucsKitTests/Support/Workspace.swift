@@ -1,4 +1,5 @@
 import Foundation
+import HTDemucsKit
 import XCTest
 
 /// A folder of a test's own, gone when the test ends.
@@ -26,9 +27,9 @@ enum TestPackages {
   /// The full-size fixture with segments of 11,264 samples, whose stems the goldens have.
   static func shortFixture() throws -> URL { try package("htdemucs-test-packages/fixture.mlpackage") }
 
-  /// The full-size fixture.
-  static func fixture(_ variant: String) throws -> URL {
-    try package("htdemucs-packages/fixture.\(variant).mlpackage")
+  /// The full-size fixture, in the default variant whose segments fit a plan.
+  static func fixture(_ plan: ChunkPlan.Name) throws -> URL {
+    try package("htdemucs-packages/fixture.\(plan.standardVariant).mlpackage")
   }
 
   private static func package(_ path: String) throws -> URL {
