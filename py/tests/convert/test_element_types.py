@@ -1,6 +1,3 @@
-import os
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,7 +8,6 @@ import torch
 from coremltools.converters.mil.frontend.milproto.load import load as load_message
 from coremltools.proto import MIL_pb2
 
-import htdemucs_coreml
 from htdemucs_coreml.backends.interpreted import InterpreterBackend
 from htdemucs_coreml.backends.pytorch import TorchBackend
 from htdemucs_coreml.convert.element_types import MOVING, ElementTypeError
@@ -202,19 +198,6 @@ def test_a_constant_beyond_float16_is_an_error_that_names_it(small_checkpoint: C
     checkpoint = replace(small_checkpoint, tensors=tensors)
     with pytest.raises(ElementTypeError, match=r"frequency_encoder_0__conv__conv__bias .* up to 65520, beyond"):
         convert_checkpoint(checkpoint, SHORT_VARIANT.with_plan(PLANS["float16"]), tmp_path / "x.mlpackage")
-
-
-def test_the_bytes_are_the_same_in_another_process_with_another_number_of_threads(
-    packages: Mapping[str, Path], tmp_path: Path
-) -> None:
-    threads = 1 if torch.get_num_threads() > 1 else 2
-    plan, package = tmp_path / "patchwork.toml", tmp_path / "patchwork.mlpackage"
-    plan.write_text(PATCHWORK_TEXT)
-    paths = os.pathsep.join([str(Path(htdemucs_coreml.__file__).parents[1]), str(Path(__file__).parents[1])])
-    environment = os.environ | {"PYTHONPATH": paths, "PYTHONHASHSEED": str(threads), "OMP_NUM_THREADS": str(threads)}
-    script = Path(__file__).with_name("converting.py")
-    subprocess.run([sys.executable, script, plan, str(threads), package], check=True, env=environment)
-    assert read_package(package).digest == read_package(packages["patchwork"]).digest
 
 
 def test_the_plan_mixed_serves_other_models_as_far_as_they_have_its_blocks(
