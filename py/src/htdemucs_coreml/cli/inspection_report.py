@@ -49,7 +49,7 @@ def _summary(figures: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _blocks(figures: Mapping[str, Any]) -> Iterator[str]:
-    rows = [_HEADINGS]
+    rows: list[tuple[str, ...]] = [_HEADINGS]
     for block, costs in (*figures["blocks"].items(), ("in total", figures)):
         counts = costs["multiply_adds_by_dtype"]
         rows.append(
