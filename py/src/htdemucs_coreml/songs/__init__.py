@@ -1,0 +1,1 @@
+"""Songs with true stems, composed and rendered from recipes: the same bytes on every machine."""

@@ -1,0 +1,1 @@
+"""From a recipe to notes: harmony, rhythm, and what each role plays."""
