@@ -1,7 +1,8 @@
 """Sines and powers of two from additions and multiplications alone, so that every processor gives the same bits.
 
-numpy's own ``sin`` and ``exp2`` take other code, with other last bits, on other processors. IEEE 754 fixes the results of
-``+ - * /``, square roots, rounding and conversions; whatever a song's samples come from is made of these and of integers.
+numpy's own ``sin`` and ``exp2`` take other code, with other last bits, on other processors. IEEE 754 fixes the results
+of ``+ - * /``, square roots, rounding and conversions; whatever a song's samples come from is made of these and of
+integers.
 """
 
 import math
@@ -11,10 +12,19 @@ from numpy.typing import NDArray
 
 Doubles = NDArray[np.float64]
 
-_SINE_TERMS = tuple((-1) ** k * (2 * math.pi) ** (2 * k + 1) / math.factorial(2 * k + 1) for k in range(10))
-_LOG_2 = 0.6931471805599453
-_EXP2_TERMS = tuple(_LOG_2**k / math.factorial(k) for k in range(15))
 _LOG2_OF_10 = 3.321928094887362
+
+
+def _terms(base: float, orders: range) -> tuple[float, ...]:
+    """``base^k / k!`` for each order, by multiplication: a power would be the C library's."""
+    terms = [1.0]
+    for order in range(1, orders.stop):
+        terms.append(terms[-1] * base / order)
+    return tuple(terms[order] for order in orders)
+
+
+_SINE_TERMS = tuple(term * (-1) ** place for place, term in enumerate(_terms(2 * math.pi, range(1, 20, 2))))
+_EXP2_TERMS = _terms(0.6931471805599453, range(15))
 
 
 def sine(turns: Doubles) -> Doubles:
@@ -35,7 +45,8 @@ def sine(turns: Doubles) -> Doubles:
     series = np.full_like(folded, _SINE_TERMS[-1])
     for term in reversed(_SINE_TERMS[:-1]):
         series = series * square + term
-    return series * folded
+    product: Doubles = series * folded
+    return product
 
 
 def exp2(exponents: Doubles) -> Doubles:
@@ -54,7 +65,8 @@ def exp2(exponents: Doubles) -> Doubles:
     series = np.full_like(rest, _EXP2_TERMS[-1])
     for term in reversed(_EXP2_TERMS[:-1]):
         series = series * rest + term
-    return np.ldexp(series, whole.astype(np.int32))
+    scaled: Doubles = np.ldexp(series, whole.astype(np.int32))
+    return scaled
 
 
 def power_of_two(exponent: float) -> float:

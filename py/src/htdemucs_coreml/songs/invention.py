@@ -24,7 +24,14 @@ _FORM = (
 """Kinds of sections, how long each is over a verse, and its intensity."""
 _SHORT_FORM = (("verse", 1.0, 0.6), ("chorus", 1.0, 0.85))
 _SHORT_SECONDS = 45.0
-_LEVELS_DB = {"drums": (-21, -15), "bass": (-23, -17), "other": (-26, -20), "vocals": (-22, -16), "guitar": (-25, -18), "piano": (-25, -18)}
+_LEVELS_DB = {
+    "drums": (-21, -15),
+    "bass": (-23, -17),
+    "other": (-26, -20),
+    "vocals": (-22, -16),
+    "guitar": (-25, -18),
+    "piano": (-25, -18),
+}
 _CHORDS_OF = {"intro": "verse", "outro": "verse", "solo": "chorus"}
 _TAIL_SECONDS = 1.5
 
@@ -105,7 +112,7 @@ def _part(
     name: str, entry: dict[str, Any], style: dict[str, Any], side: float, before: Sequence[Part], chance: Chance
 ) -> Part:
     styles = entry.get("styles", {"kit": style["grooves"], "bass": style["lines"]}.get(name, ["plain"]))
-    instruments = entry.get("instruments", {"kit": style["kits"], "bass": style["basses"]}.get(name))
+    instruments = entry.get("instruments") or {"kit": style["kits"], "bass": style["basses"]}[name]
     low, high = entry.get("centre", (60, 60))
     part = Part(
         name=name,
@@ -162,19 +169,21 @@ def _sections(
     low, high = style["tempo"]
     tempo = float(low + chance.below(high - low + 1))
     bar_seconds = METERS[meter].steps * 15 / tempo
-    progressions = {
-        kind: chance.pick(options) for kind, options in style["chords"][mode].items()
-    }
+    progressions = {kind: chance.pick(options) for kind, options in style["chords"][mode].items()}
     drops = {part.name: chance.unit() for part in parts}
     sections = []
     for kind, bars, intensity in _form(seconds / bar_seconds, seconds, chance):
         intensity = _rounded(min(1.0, max(0.25, intensity + chance.around(0.08))))
-        playing = [part.name for part in parts if _plays(part, entries[part.name], kind, intensity, drops[part.name], chance)]
+        playing = [
+            part.name for part in parts if _plays(part, entries[part.name], kind, intensity, drops[part.name], chance)
+        ]
         if len(playing) < 2:
             playing = [part.name for part in parts if part.role != "harmony"]
         playing = [name for name in playing if _leader(parts, name) is None or _leader(parts, name) in playing]
         sections.append(
-            Section(kind, bars, tempo, meter, intensity, tuple(progressions[_CHORDS_OF.get(kind, kind)]), tuple(playing))
+            Section(
+                kind, bars, tempo, meter, intensity, tuple(progressions[_CHORDS_OF.get(kind, kind)]), tuple(playing)
+            )
         )
     return sections
 
@@ -183,7 +192,15 @@ def _form(total_bars: float, seconds: float, chance: Chance) -> list[tuple[str, 
     """Kinds, bars and intensities of sections that come to about so many bars."""
     if seconds < _SHORT_SECONDS:
         bars = 2 * max(1, round(total_bars / 4))
-        first = chance.pick((_SHORT_FORM, _SHORT_FORM[::-1], (("verse", 1.0, 0.45), ("bridge", 1.0, 0.6)), (("intro", 1.0, 0.5), ("chorus", 1.0, 0.9)), (("verse", 1.0, 0.55), ("solo", 1.0, 0.75))))
+        first = chance.pick(
+            (
+                _SHORT_FORM,
+                _SHORT_FORM[::-1],
+                (("verse", 1.0, 0.45), ("bridge", 1.0, 0.6)),
+                (("intro", 1.0, 0.5), ("chorus", 1.0, 0.9)),
+                (("verse", 1.0, 0.55), ("solo", 1.0, 0.75)),
+            )
+        )
         return [(kind, bars, intensity) for kind, _, intensity in first]
     form = list(_FORM)
     unit = 4
@@ -205,7 +222,7 @@ def _plays(part: Part, entry: dict[str, Any], kind: str, intensity: float, drop:
         return False
     if kind == "bridge" and part.stem == "drums" and drop > 0.75:
         return False
-    return intensity + chance.around(0.12) >= entry["from"] * (0.8 + 0.4 * drop)
+    return bool(intensity + chance.around(0.12) >= entry["from"] * (0.8 + 0.4 * drop))
 
 
 def _leader(parts: Sequence[Part], name: str) -> str | None:

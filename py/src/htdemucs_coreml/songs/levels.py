@@ -41,10 +41,12 @@ def active_rms(sound: Samples) -> float:
 
 def limited(sound: Samples) -> Samples:
     """Round off peaks: what is below 0.6 stays, what is above nears 1 and never reaches it."""
-    size = np.abs(sound)
-    if float(size.max(initial=0)) <= _KNEE:
+    flat = sound.reshape(-1)
+    loud = np.flatnonzero(np.abs(flat) > np.float32(_KNEE))
+    if len(loud) == 0:
         return sound
-    above = np.maximum(size - np.float32(_KNEE), np.float32(0))
     room = np.float32(1 - _KNEE)
-    bent = np.float32(_KNEE) + above * room / (above + room)
-    return np.where(size > np.float32(_KNEE), np.copysign(bent, sound), sound)
+    above = np.abs(flat[loud]) - np.float32(_KNEE)
+    out = flat.copy()
+    out[loud] = np.copysign(np.float32(_KNEE) + above * room / (above + room), flat[loud])
+    return out.reshape(sound.shape)

@@ -292,7 +292,9 @@ def check(recipe: Recipe, source: str) -> None:
     for number, part in enumerate(recipe.parts):
         where = f"part {part.name}"
         require(part.stem in STEMS, f"{where}: `stem` has to be one of {', '.join(STEMS)}")
-        require(not part.follows or part.follows in names[:number], f"{where} follows a part that does not stand before")
+        require(
+            not part.follows or part.follows in names[:number], f"{where} follows a part that does not stand before"
+        )
         unit = (part.width, part.brightness, part.decay, part.colour, part.reverb)
         require(all(0 <= value <= 1 for value in unit) and -1 <= part.pan <= 1, f"{where} has a value out of range")
         require(24 <= part.centre <= 96 and -40 <= part.level_db <= 20, f"{where} has a value out of range")
@@ -304,9 +306,15 @@ def check(recipe: Recipe, source: str) -> None:
         unknown = [name for name in section.parts if name not in names]
         require(not unknown, f"{where} has a part {unknown[0] if unknown else ''} that the recipe lacks")
     room, mix = recipe.room, recipe.mix
-    require(0.1 <= room.seconds <= 6 and 0 <= room.size <= 1 and 0 <= room.brightness <= 1, "a value of [room] is out of range")
+    require(
+        0.1 <= room.seconds <= 6 and 0 <= room.size <= 1 and 0 <= room.brightness <= 1,
+        "a value of [room] is out of range",
+    )
     require(set(mix.levels_db) == set(STEMS), "`levels_db` needs all stems and no others")
-    require(all(-60 <= level <= 0 for level in mix.levels_db.values()) and -60 <= mix.peak_db <= 24, "a level of [mix] is out of range")
+    require(
+        all(-60 <= level <= 0 for level in mix.levels_db.values()) and -60 <= mix.peak_db <= 24,
+        "a level of [mix] is out of range",
+    )
     times = (mix.fade_in, mix.fade_out, mix.silence_before, mix.silence_after)
     require(all(0 <= seconds <= 60 for seconds in times), "a time of [mix] is out of range")
     require(all(0 <= start < stop for start, stop in mix.silences), "a silence has to end after it begins")
@@ -352,7 +360,10 @@ class _Reader:
         if annotation == "<class 'str'>":
             return self._checked(value, key, str)
         if key == "levels_db":
-            return {str(stem): float(self._checked(level, key, float)) for stem, level in self._checked(value, key, dict).items()}
+            return {
+                str(stem): float(self._checked(level, key, float))
+                for stem, level in self._checked(value, key, dict).items()
+            }
         items = self._checked(value, key, list)
         if key == "silences":
             if any(not isinstance(pair, list) or len(pair) != 2 for pair in items):

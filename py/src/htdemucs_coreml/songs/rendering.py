@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from htdemucs_coreml.songs.arithmetic import gain
 from htdemucs_coreml.songs.chance import Chance
 from htdemucs_coreml.songs.composition.notes import Note
+from htdemucs_coreml.songs.composition.score import compose
 from htdemucs_coreml.songs.effects import Setting, apply
 from htdemucs_coreml.songs.instruments import instrument_for
 from htdemucs_coreml.songs.levels import active_rms, limited
 from htdemucs_coreml.songs.recipe import STEMS, Part, Recipe
 from htdemucs_coreml.songs.reverberation import Reverberator
-from htdemucs_coreml.songs.composition.score import compose
 from htdemucs_coreml.songs.waves import Samples, rise, samples_in
 
 Integers = NDArray[np.int16]
@@ -114,7 +114,7 @@ def _stem(
 
 
 def _part(part: Part, notes: Sequence[Note], recipe: Recipe, kicks: Sequence[int]) -> Samples:
-    out = np.zeros((2, recipe.samples), np.float32)
+    out: Samples = np.zeros((2, recipe.samples), np.float32)
     for sound in instrument_for(part, recipe).play(notes):
         _place(out, sound.samples, sound.start, part.pan + part.width * sound.place)
     chance = Chance(recipe.seed, part.name, "effects")
@@ -171,4 +171,5 @@ def _peak_of_sum(stems: Mapping[str, Samples | None]) -> float:
 def _integers(sound: Samples | None, level: float, samples: int) -> Integers:
     if sound is None:
         return np.zeros((2, samples), np.int16)
-    return np.rint(sound * np.float32(level * FULL_SCALE)).astype(np.int16)
+    steps: Integers = np.rint(sound * np.float32(level * FULL_SCALE)).astype(np.int16)
+    return steps

@@ -1,7 +1,8 @@
 """The sound of a room: first reflections, and a network of delays that feed each other.
 
-The network is that of Jot and Chaigne, "Digital delay networks for designing artificial reverberators", AES 90, 1991, with
-a Householder matrix. It runs at half the sample rate, as many samples at a time as its shortest delay allows.
+The network is that of Jot and Chaigne, "Digital delay networks for designing artificial reverberators", AES 90,
+1991, with a Householder matrix. It runs at half the sample rate, as many samples at a time as its
+shortest delay allows.
 """
 
 import numpy as np
@@ -36,15 +37,22 @@ class Reverberator:
         self._delays = [int(delay * size * chance.between(0.96, 1.04)) for delay in _DELAYS]
         half_rate = SAMPLE_RATE_HZ / 2
         self._losses = np.array(
-            [[power_of_two(-_HALVINGS_IN_60_DB * delay / (half_rate * room.seconds))] for delay in self._delays], np.float32
+            [[power_of_two(-_HALVINGS_IN_60_DB * delay / (half_rate * room.seconds))] for delay in self._delays],
+            np.float32,
         )
         self._damping = np.float32(0.55 - 0.45 * room.brightness)
         self._reflections = [
-            [(samples_in((0.004 + 0.035 * room.size) * chance.between(0.2, 1.0)), chance.between(-0.5, 0.5)) for _ in range(_REFLECTIONS)]
+            [
+                (samples_in((0.004 + 0.035 * room.size) * chance.between(0.2, 1.0)), chance.between(-0.5, 0.5))
+                for _ in range(_REFLECTIONS)
+            ]
             for _ in range(2)
         ]
         self._scatter = [
-            [(1 + chance.below(int(500 * size)), chance.pick((-1.0, 1.0)) * chance.between(0.3, 0.8)) for _ in range(_SENT_TAPS)]
+            [
+                (1 + chance.below(int(500 * size)), chance.pick((-1.0, 1.0)) * chance.between(0.3, 0.8))
+                for _ in range(_SENT_TAPS)
+            ]
             for _ in range(2)
         ]
         self._signs = [chance.pick((-1.0, 1.0)) for _ in range(_LINES)]
@@ -55,7 +63,7 @@ class Reverberator:
         for side, taps in enumerate(self._reflections):
             for number, (delay, level) in enumerate(taps):
                 source = sound[side if number % 2 == 0 else 1 - side]
-                out[side, delay:] += source[:-delay or None][: out.shape[1] - delay] * np.float32(level)
+                out[side, delay:] += source[: -delay or None][: out.shape[1] - delay] * np.float32(level)
         return out
 
     def tail(self, sound: Samples) -> Samples:
@@ -66,7 +74,7 @@ class Reverberator:
         longest = max(self._delays)
         lines = np.zeros((_LINES, longest + block), np.float32)
         out = np.zeros((2, samples + block), np.float32)
-        last = np.zeros((_LINES, 1), np.float32)
+        last: Samples = np.zeros((_LINES, 1), np.float32)
         arriving = np.empty((_LINES, block + 1), np.float32)
         gains = np.array(self._signs, np.float32)[:, None]
         is_silent = True
@@ -112,8 +120,11 @@ class Reverberator:
 def _halved(sound: Samples) -> Samples:
     """At half the rate, after a low-pass."""
     padded = np.pad(sound, ((0, 0), (0, sound.shape[1] % 2)))
-    low = filtered(padded, band_taps(0.0, 8500.0, 11))
-    return np.ascontiguousarray(low[:, ::2])
+    taps = band_taps(0.0, 8500.0, 11)
+    # Only every other sample is kept: those of even and odd number are filtered apart, the odd ones from one before.
+    odd = np.zeros_like(padded[:, 1::2])
+    odd[:, 1:] = padded[:, 1:-1:2]
+    return filtered(np.ascontiguousarray(padded[:, ::2]), taps[::2]) + filtered(odd, taps[1::2])
 
 
 def _doubled(half: Samples, samples: int) -> Samples:

@@ -1,10 +1,12 @@
 """What sounds are made of: cycles that are read from tables, envelopes, noise filters.
 
-Everything is float32, one operation at a time, each of which IEEE 754 fixes; phases are 32-bit integers that wrap once a
-cycle. Sums are in a fixed order: neither BLAS nor an FFT takes part.
+Everything is float32, one operation at a time, each of which IEEE 754 fixes; phases are 32-bit integers that wrap once
+a cycle. Sums are in a fixed order: neither BLAS nor an FFT takes part.
 """
 
 import functools
+import itertools
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -20,10 +22,11 @@ _TABLE_BITS = 14
 _TABLE_SIZE = 1 << _TABLE_BITS
 _CYCLE = 1 << 32
 _FINE = 256
+_BLOCK = 1 << 14
 INAUDIBLE_HALVINGS = 17
 """After so many half-lives, 102 dB, a decay has ended."""
 
-SINE_CYCLE: Samples = sine(np.arange(_TABLE_SIZE) / _TABLE_SIZE).astype(np.float32)
+SINE_CYCLE: Samples = sine(np.arange(_TABLE_SIZE, dtype=np.float64) / _TABLE_SIZE).astype(np.float32)
 """One cycle of a sine."""
 
 
@@ -72,10 +75,11 @@ def cycle_of(partials: Iterable[tuple[int, float]]) -> Samples:
 def decay(samples: int, half_life_seconds: float) -> Samples:
     """An envelope that halves every `half_life_seconds`, from 1."""
     per_sample = -1 / (half_life_seconds * SAMPLE_RATE_HZ)
-    blocks = -(-samples // _FINE)
-    fine = exp2(np.arange(_FINE) * per_sample).astype(np.float32)
-    coarse = exp2(np.maximum(np.arange(blocks) * (_FINE * per_sample), -60.0)).astype(np.float32)
-    return (coarse[:, None] * fine[None, :]).reshape(-1)[:samples]
+    fine = np.arange(_FINE, dtype=np.float64) * per_sample
+    coarse = np.arange(-(-samples // _FINE), dtype=np.float64) * (_FINE * per_sample)
+    # Limited, so that no product is too small for a normal float32, which some processors take for zero.
+    out = np.multiply.outer(exp2(np.maximum(coarse, -60.0)).astype(np.float32), exp2(fine).astype(np.float32))
+    return out.reshape(-1)[:samples]
 
 
 def audible(samples: int, half_life_seconds: float) -> int:
@@ -86,7 +90,8 @@ def audible(samples: int, half_life_seconds: float) -> int:
 def rise(samples: int) -> Samples:
     """A smooth way from 0 to 1, without corners."""
     line = (np.arange(samples, dtype=np.float32) + np.float32(0.5)) / np.float32(max(samples, 1))
-    return line * line * (np.float32(3) - np.float32(2) * line)
+    out: Samples = line * line * (np.float32(3) - np.float32(2) * line)
+    return out
 
 
 def shape(sound: Samples, attack: int, release: int) -> Samples:
@@ -102,7 +107,7 @@ def shape(sound: Samples, attack: int, release: int) -> Samples:
 def curve(points: Sequence[tuple[float, float]], samples: int) -> Samples:
     """Straight lines between points (second, value), flat after the last."""
     out = np.full(samples, points[-1][1], np.float32)
-    for (start, low), (stop, high) in zip(points, points[1:], strict=False):
+    for (start, low), (stop, high) in itertools.pairwise(points):
         first, last = min(samples_in(start), samples), min(samples_in(stop), samples)
         if last > first:
             line = np.arange(last - first, dtype=np.float32) / np.float32(max(samples_in(stop) - samples_in(start), 1))
@@ -112,19 +117,27 @@ def curve(points: Sequence[tuple[float, float]], samples: int) -> Samples:
 
 def filtered(sound: Samples, taps: Sequence[float]) -> Samples:
     """A finite filter without its delay's end: as many samples as came in."""
-    out = sound * np.float32(taps[0])
-    for delay, tap in enumerate(taps[1:], 1):
-        if tap != 0 and delay < sound.shape[-1]:
-            out[..., delay:] += sound[..., :-delay] * np.float32(tap)
+    out = np.empty_like(sound)
+    for start in range(0, sound.shape[-1], _BLOCK):
+        stop = min(start + _BLOCK, sound.shape[-1])
+        block = out[..., start:stop]
+        np.multiply(sound[..., start:stop], np.float32(taps[0]), out=block)
+        for delay, tap in enumerate(taps[1:], 1):
+            first = max(start, delay)
+            if tap != 0 and first < stop:
+                block[..., first - start :] += sound[..., first - delay : stop - delay] * np.float32(tap)
     return out
 
 
 @functools.cache
 def band_taps(low_hz: float, high_hz: float, count: int) -> tuple[float, ...]:
-    """Taps of a band-pass, a windowed difference of two sincs; `low_hz` 0 gives a low-pass."""
-    places = np.arange(count) - (count - 1) / 2
+    """Taps of a band-pass, a windowed difference of two sincs; `low_hz` 0 gives a low-pass, others let no mean pass."""
+    places = np.arange(count, dtype=np.float64) - (count - 1) / 2
     window = 0.5 + 0.5 * sine(places / (count + 1) + 0.25)
-    return tuple(((_low_pass(high_hz, places) - _low_pass(low_hz, places)) * window).tolist())
+    taps = (_low_pass(high_hz, places) - _low_pass(low_hz, places)) * window
+    if low_hz > 0:
+        taps = taps - window * (math.fsum(taps) / math.fsum(window))
+    return tuple(taps.tolist())
 
 
 def _low_pass(cutoff_hz: float, places: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -134,7 +147,7 @@ def _low_pass(cutoff_hz: float, places: NDArray[np.float64]) -> NDArray[np.float
 
 
 def _counted(samples: int) -> Phases:
-    """0, 1, 2, …"""
+    """Give whole numbers from 0."""
     return _numbers(max(samples - 1, 1).bit_length())[:samples]
 
 

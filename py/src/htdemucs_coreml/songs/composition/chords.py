@@ -19,8 +19,8 @@ def chords(part: Part, bars: Sequence[Bar], recipe: Recipe, touch: Touch) -> lis
     notes: list[Note] = []
     for bar, step, until, strength in _strokes(part, bars, recipe):
         tones = 4 if len(bar.chord_at(step).intervals) > 3 else 3
-        for pitch in voicing(bar.chord_at(step), part.centre, tones):
-            notes.append(_note(part, bar, touch, step, until, pitch, strength))
+        pitches = voicing(bar.chord_at(step), part.centre, tones)
+        notes += [_note(part, bar, touch, step, until, pitch, strength) for pitch in pitches]
     return notes
 
 
@@ -58,7 +58,9 @@ def arpeggio(part: Part, bars: Sequence[Bar], recipe: Recipe, touch: Touch) -> l
     notes: list[Note] = []
     for bar in bars:
         chance = Chance(recipe.seed, part.name, "order", bar.section.name)
-        order = chance.pick(((0, 1, 2, 3, 4, 3, 2, 1), (0, 2, 1, 3, 2, 4, 3, 1), (0, 2, 4, 2, 3, 2, 4, 2), (0, 1, 2, 4, 3, 4, 2, 1)))
+        order = chance.pick(
+            ((0, 1, 2, 3, 4, 3, 2, 1), (0, 2, 1, 3, 2, 4, 3, 1), (0, 2, 4, 2, 3, 2, 4, 2), (0, 1, 2, 4, 3, 4, 2, 1))
+        )
         spacing = 1 if part.style == "sixteenths" else 2
         left_out = Chance(recipe.seed, part.name, "left out", bar.section.name, bar.number % 2)
         for count, step in enumerate(range(0, bar.meter.steps, spacing)):
@@ -71,7 +73,7 @@ def arpeggio(part: Part, bars: Sequence[Bar], recipe: Recipe, touch: Touch) -> l
     return notes
 
 
-def pad(part: Part, bars: Sequence[Bar], recipe: Recipe, touch: Touch) -> list[Note]:
+def pad(part: Part, bars: Sequence[Bar], _: Recipe, touch: Touch) -> list[Note]:
     """Chords that are held until they change, over bar lines too."""
     held: list[tuple[Bar, int, Chord, int]] = []
     for bar in bars:
@@ -97,7 +99,9 @@ def power(part: Part, bars: Sequence[Bar], recipe: Recipe, touch: Touch) -> list
         root = nearest(bar.chord_at(step).root, part.centre)
         for place, interval in enumerate((0, 7, 12)):
             manner = "muted" if strength < 0.4 else ""
-            notes.append(_note(part, bar, touch, step + 0.02 * place, until, root + interval, max(strength, 0.6), manner))
+            notes.append(
+                _note(part, bar, touch, step + 0.02 * place, until, root + interval, max(strength, 0.6), manner)
+            )
     return notes
 
 

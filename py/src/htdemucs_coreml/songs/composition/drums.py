@@ -90,6 +90,4 @@ def _fill(bar: Bar, touch: Touch, chance: Chance, start: int) -> list[Note]:
 
 
 def _stroke(bar: Bar, touch: Touch, drum: str, step: int, velocity: float) -> Note:
-    return Note(
-        touch.moved(bar.sample_at(step)), bar.length_of(_RING_STEPS), 0, touch.weighed(velocity), manner=drum
-    )
+    return Note(touch.moved(bar.sample_at(step)), bar.length_of(_RING_STEPS), 0, touch.weighed(velocity), manner=drum)

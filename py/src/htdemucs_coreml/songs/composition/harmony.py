@@ -15,7 +15,17 @@ _SUFFIXES: dict[str, tuple[int, ...]] = {
     "sus4": (0, 5, 7),
     "5": (0, 7),
 }
-_ADDED = {"": (), "maj7": (11,), "maj9": (11, 14), "add9": (14,), "m9": (10, 14), "m7": (10,), "6": (9,), "7": (10,), "9": (10, 14)}
+_ADDED = {
+    "": (),
+    "maj7": (11,),
+    "maj9": (11, 14),
+    "add9": (14,),
+    "m9": (10, 14),
+    "m7": (10,),
+    "6": (9,),
+    "7": (10,),
+    "9": (10, 14),
+}
 
 
 @dataclass(frozen=True)
@@ -101,7 +111,11 @@ def _without_root_and_fifth(classes: Sequence[int], tones: int) -> Sequence[int]
     """Of rich chords in few tones, the root is the bass player's and the fifth says least."""
     if len(classes) <= max(tones, 3):
         return classes
-    return [pitch_class for number, pitch_class in enumerate(classes) if number not in ((0, 2) if len(classes) > 4 else (2,))]
+    return [
+        pitch_class
+        for number, pitch_class in enumerate(classes)
+        if number not in ((0, 2) if len(classes) > 4 else (2,))
+    ]
 
 
 def _above(pitch_class: int, pitch: int) -> int:

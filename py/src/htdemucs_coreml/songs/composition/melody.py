@@ -52,11 +52,16 @@ def melody(part: Part, bars: Sequence[Bar], recipe: Recipe, touch: Touch) -> lis
             place = len(scale) // 2 + chance.below(3) - 1
         lift = 2 if bar.section.intensity > 0.7 else 0
         for step, length in rhythm:
-            leap = chance.pick((-4, -3, 3, 4)) if chance.happens(manner.leaps) else chance.pick((-2, -1, -1, 0, 1, 1, 2))
+            leap = (
+                chance.pick((-4, -3, 3, 4)) if chance.happens(manner.leaps) else chance.pick((-2, -1, -1, 0, 1, 1, 2))
+            )
             place = min(max(place + leap, 0), len(scale) - 1)
             pitch = scale[min(place + lift, len(scale) - 1)]
             if step in bar.meter.pulses or length >= 4:
-                pitch = min((nearest(tone, pitch) for tone in bar.chord_at(step).pitch_classes), key=lambda tone: abs(tone - pitch))
+                pitch = min(
+                    (nearest(tone, pitch) for tone in bar.chord_at(step).pitch_classes),
+                    key=lambda tone: abs(tone - pitch),
+                )
             velocity = 0.6 + 0.3 * bar.section.intensity + (0.1 if step in bar.meter.pulses else 0)
             syllable = words.pick(_CONSONANTS) + words.pick(_VOWELS) if part.stem == "vocals" else ""
             held = bar.length_of(length * (0.96 if part.stem == "vocals" else 0.85))
@@ -65,7 +70,7 @@ def melody(part: Part, bars: Sequence[Bar], recipe: Recipe, touch: Touch) -> lis
 
 
 def harmony(part: Part, led: Sequence[Note], recipe: Recipe, touch: Touch) -> list[Note]:
-    """The tune of another part in thirds above (`third`), below (`sixth`), in unison (`double`) or an octave up (`octave`).
+    """The tune of another part: a `third` above, a `sixth` below, in unison (`double`), or an `octave` up.
 
     Raises
     ------

@@ -54,7 +54,9 @@ def compose(recipe: Recipe) -> dict[str, list[Note]]:
         elif part.role in _ROLES:
             notes = _ROLES[part.role](part, played, recipe, touch)
         else:
-            raise SongError(f"part {part.name}: there is no role {part.role}; take one of {', '.join((*_ROLES, _HARMONY))}")
+            raise SongError(
+                f"part {part.name}: there is no role {part.role}; take one of {', '.join((*_ROLES, _HARMONY))}"
+            )
         score[part.name] = sorted(notes, key=lambda note: note.start)
     return score
 

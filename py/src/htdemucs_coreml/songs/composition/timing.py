@@ -85,7 +85,8 @@ def bars_of(recipe: Recipe) -> list[Bar]:
         for number in range(section.bars):
             names = section.chords[number % len(section.chords)].split()
             chords = tuple(
-                (_chord_start(meter, place, len(names)), parse_chord(name, recipe.key)) for place, name in enumerate(names)
+                (_chord_start(meter, place, len(names)), parse_chord(name, recipe.key))
+                for place, name in enumerate(names)
             )
             bars.append(Bar(number, section, occurrence, chords, second, recipe.swing))
             second += meter.steps * section.seconds_per_step

@@ -1,6 +1,7 @@
 """Instruments: one module a family, and the register of all."""
 
 from collections.abc import Callable
+from functools import partial
 
 from htdemucs_coreml.songs.chance import Chance
 from htdemucs_coreml.songs.instruments import drum_kit, plucked, struck, sustained, voice
@@ -34,14 +35,9 @@ def instrument_names() -> tuple[str, ...]:
 
 def _makers() -> dict[str, Maker]:
     makers: dict[str, Maker] = {}
-    for name, kit in drum_kit.CONSTRUCTIONS.items():
-        makers[name] = lambda timbre, chance, kit=kit: drum_kit.DrumKit(kit, timbre, chance)
-    for name, strings in plucked.CONSTRUCTIONS.items():
-        makers[name] = lambda timbre, chance, strings=strings: plucked.Plucked(strings, timbre, chance)
-    for name, bars in struck.CONSTRUCTIONS.items():
-        makers[name] = lambda timbre, chance, bars=bars: struck.Struck(bars, timbre, chance)
-    for name, tone in sustained.CONSTRUCTIONS.items():
-        makers[name] = lambda timbre, chance, tone=tone: sustained.Sustained(tone, timbre, chance)
-    for name, singer in voice.CONSTRUCTIONS.items():
-        makers[name] = lambda timbre, chance, singer=singer: voice.Voice(singer, timbre, chance)
+    makers |= {name: partial(drum_kit.DrumKit, built) for name, built in drum_kit.CONSTRUCTIONS.items()}
+    makers |= {name: partial(plucked.Plucked, built) for name, built in plucked.CONSTRUCTIONS.items()}
+    makers |= {name: partial(struck.Struck, built) for name, built in struck.CONSTRUCTIONS.items()}
+    makers |= {name: partial(sustained.Sustained, built) for name, built in sustained.CONSTRUCTIONS.items()}
+    makers |= {name: partial(voice.Voice, built) for name, built in voice.CONSTRUCTIONS.items()}
     return makers

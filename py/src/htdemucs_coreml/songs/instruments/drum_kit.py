@@ -9,7 +9,19 @@ from htdemucs_coreml.songs.chance import Chance
 from htdemucs_coreml.songs.composition.notes import Note
 from htdemucs_coreml.songs.instruments.base import Sound, Timbre
 from htdemucs_coreml.songs.recipe import SongError
-from htdemucs_coreml.songs.waves import SINE_CYCLE, Samples, audible, band_taps, decay, filtered, increment, look_up, phases, samples_in, shape
+from htdemucs_coreml.songs.waves import (
+    SINE_CYCLE,
+    Samples,
+    audible,
+    band_taps,
+    decay,
+    filtered,
+    increment,
+    look_up,
+    phases,
+    samples_in,
+    shape,
+)
 
 _VARIANTS = 3
 _HATS = frozenset({"hat", "half_open", "open", "pedal"})
@@ -51,18 +63,49 @@ class Construction:
 
 CONSTRUCTIONS: Mapping[str, Construction] = {
     "rock-kit": Construction(),
-    "tight-kit": Construction(kick_hz=58, kick_time=0.045, snare_hz=230, snare_time=0.03, hat_time=0.012, tom_time=0.08),
-    "jazz-kit": Construction(
-        kick_hz=68, kick_time=0.09, kick_click=0.12, snare_hz=215, snare_wires=0.4, hat_hz=380, cymbal_time=0.5, tom_hz=105, tom_time=0.15
+    "tight-kit": Construction(
+        kick_hz=58, kick_time=0.045, snare_hz=230, snare_time=0.03, hat_time=0.012, tom_time=0.08
     ),
-    "vintage-kit": Construction(kick_hz=60, kick_click=0.2, snare_hz=175, snare_time=0.06, snare_tone=0.55, hat_time=0.02, cymbal_time=0.3),
+    "jazz-kit": Construction(
+        kick_hz=68,
+        kick_time=0.09,
+        kick_click=0.12,
+        snare_hz=215,
+        snare_wires=0.4,
+        hat_hz=380,
+        cymbal_time=0.5,
+        tom_hz=105,
+        tom_time=0.15,
+    ),
+    "vintage-kit": Construction(
+        kick_hz=60, kick_click=0.2, snare_hz=175, snare_time=0.06, snare_tone=0.55, hat_time=0.02, cymbal_time=0.3
+    ),
     "club-kit": Construction(
-        kick_hz=48, kick_drop=6, kick_time=0.1, kick_click=0.5, snare_hz=180, snare_time=0.05, hat_hz=520, hat_time=0.014, cymbal_time=0.25
+        kick_hz=48,
+        kick_drop=6,
+        kick_time=0.1,
+        kick_click=0.5,
+        snare_hz=180,
+        snare_time=0.05,
+        hat_hz=520,
+        hat_time=0.014,
+        cymbal_time=0.25,
     ),
     "boom-kit": Construction(
-        kick_hz=44, kick_drop=3, kick_time=0.22, kick_click=0.15, snare_hz=200, snare_time=0.05, hat_hz=540, hat_time=0.01, tom_hz=75, tom_time=0.2
+        kick_hz=44,
+        kick_drop=3,
+        kick_time=0.22,
+        kick_click=0.15,
+        snare_hz=200,
+        snare_time=0.05,
+        hat_hz=540,
+        hat_time=0.01,
+        tom_hz=75,
+        tom_time=0.2,
     ),
-    "box-kit": Construction(kick_hz=72, kick_time=0.05, kick_click=0.1, snare_hz=260, snare_time=0.035, snare_wires=0.3, hat_time=0.013),
+    "box-kit": Construction(
+        kick_hz=72, kick_time=0.05, kick_click=0.1, snare_hz=260, snare_time=0.035, snare_wires=0.3, hat_time=0.013
+    ),
 }
 """Kits; percussion comes with each."""
 
@@ -128,10 +171,15 @@ class DrumKit:
             wires = _noise(chance, 900.0, 9500.0 * self._bright, kit.snare_time * ring, kit.snare_wires * 1.4)
             return _mixed(shell, second, wires, _noise(chance, 2500.0, 12000.0, 0.005, 0.4))
         if drum == "rim":
-            return _mixed(_membrane(1650.0 * tuning * vary, 1.0, 0.009, 0.01, 0.35), _membrane(470.0 * tuning, 1.0, 0.014, 0.01, 0.35))
+            return _mixed(
+                _membrane(1650.0 * tuning * vary, 1.0, 0.009, 0.01, 0.35),
+                _membrane(470.0 * tuning, 1.0, 0.014, 0.01, 0.35),
+            )
         if drum == "clap":
             tail = _noise(chance, 900.0, 5000.0, 0.045 * ring, 0.5)
-            bursts = [_delayed(_noise(chance, 900.0, 6000.0, 0.004, 0.7), 0.011 * k + 0.002 * chance.unit()) for k in range(3)]
+            bursts = [
+                _delayed(_noise(chance, 900.0, 6000.0, 0.004, 0.7), 0.011 * k + 0.002 * chance.unit()) for k in range(3)
+            ]
             return _mixed(_delayed(tail, 0.03), *bursts)
         if drum == "brush":
             swirl = _noise(chance, 1500.0, 8000.0, 0.07 * ring, 0.5)
@@ -141,7 +189,9 @@ class DrumKit:
             return self._cymbal(chance, kit.hat_hz * tuning, lasting, 0.34, 0.3 if drum != "pedal" else 0.15, 6000.0)
         if drum == "ride":
             ping = _membrane(3300.0 * tuning * vary, 1.0, 0.03, 0.01, 0.14)
-            return _mixed(self._cymbal(chance, kit.hat_hz * tuning * 1.1, kit.cymbal_time * 0.8 * ring, 0.2, 0.1, 4200.0), ping)
+            return _mixed(
+                self._cymbal(chance, kit.hat_hz * tuning * 1.1, kit.cymbal_time * 0.8 * ring, 0.2, 0.1, 4200.0), ping
+            )
         if drum == "crash":
             return self._cymbal(chance, kit.hat_hz * tuning * 0.8, kit.cymbal_time * 1.1 * ring, 0.3, 0.55, 2500.0)
         if drum.startswith("tom"):
@@ -157,11 +207,16 @@ class DrumKit:
             pitch = chance.pick((195.0, 195.0, 290.0)) * tuning
             return _mixed(_membrane(pitch, 1.15, 0.07 * ring, 0.01, 0.6), _noise(chance, 700.0, 4000.0, 0.006, 0.35))
         if drum == "tambourine":
-            return _mixed(_noise(chance, 6000.0, 15000.0, 0.03 * ring, 0.45), self._cymbal(chance, 1400.0, 0.05, 0.12, 0.0, 6000.0))
+            return _mixed(
+                _noise(chance, 6000.0, 15000.0, 0.03 * ring, 0.45),
+                self._cymbal(chance, 1400.0, 0.05, 0.12, 0.0, 6000.0),
+            )
         grains = _noise(chance, 4500.0, 12000.0, 0.018 * ring, 0.5)
         return shape(grains, min(len(grains), samples_in(0.015)), 0)
 
-    def _cymbal(self, chance: Chance, lowest_hz: float, time: float, metal: float, wash: float, edge_hz: float) -> Samples:
+    def _cymbal(
+        self, chance: Chance, lowest_hz: float, time: float, metal: float, wash: float, edge_hz: float
+    ) -> Samples:
         """Partials of metal above an edge, beside a wash of noise."""
         count = samples_in(min(time * 12, 2.6))
         ringing = np.zeros(count, np.float32)

@@ -13,7 +13,18 @@ import numpy as np
 from htdemucs_coreml.songs.arithmetic import frequency_hz, power_of_two
 from htdemucs_coreml.songs.chance import Chance
 from htdemucs_coreml.songs.instruments.base import SampledInstrument, Timbre
-from htdemucs_coreml.songs.waves import SINE_CYCLE, Samples, audible, band_taps, decay, filtered, look_up, phases, samples_in, shape
+from htdemucs_coreml.songs.waves import (
+    SINE_CYCLE,
+    Samples,
+    audible,
+    band_taps,
+    decay,
+    filtered,
+    look_up,
+    phases,
+    samples_in,
+    shape,
+)
 
 _HIGHEST_HZ = 13000.0
 _REFERENCE_HZ = 220.0
@@ -65,12 +76,22 @@ CONSTRUCTIONS: Mapping[str, Construction] = {
         1.1, (1, 2, 3, 4, 7.1, 12.4), (1, 0.28, 0.12, 0.05, 0.11, 0.05), damping=0.35, detune=0.0, knock=0.05
     ),
     "reeds": Construction(
-        0.6, (1, 2, 3, 4, 5, 6, 7, 8), (0.7, 0.5, 0.4, 0.2, 0.16, 0.08, 0.06, 0.04), damping=0.12, detune=0.0, knock=0.08
+        0.6,
+        (1, 2, 3, 4, 5, 6, 7, 8),
+        (0.7, 0.5, 0.4, 0.2, 0.16, 0.08, 0.06, 0.04),
+        damping=0.12,
+        detune=0.0,
+        knock=0.08,
     ),
     "vibraphone": Construction(1.3, (1, 3.98, 9.9), (1, 0.18, 0.06), damping=0.5, detune=2e-4, knock=0.04),
     "marimba": Construction(0.12, (1, 3.93, 9.3), (1, 0.3, 0.1), damping=0.6, detune=0.0, knock=0.12),
     "bells": Construction(
-        1.0, (0.5, 1, 1.19, 1.71, 2, 2.74, 3.76), (0.25, 1, 0.5, 0.3, 0.45, 0.3, 0.2), damping=0.2, detune=6e-4, knock=0.03
+        1.0,
+        (0.5, 1, 1.19, 1.71, 2, 2.74, 3.76),
+        (0.25, 1, 0.5, 0.3, 0.45, 0.3, 0.2),
+        damping=0.2,
+        detune=6e-4,
+        knock=0.03,
     ),
 }
 """Instruments of this family."""
@@ -98,7 +119,9 @@ class Struck(SampledInstrument):
         for number, (ratio, level) in enumerate(self._partials(fundamental)):
             if ratio * fundamental > _HIGHEST_HZ:
                 break
-            half_life = self._half_life * register / (1 + self._built.damping * number * (1.4 - 0.8 * self.timbre.decay))
+            half_life = (
+                self._half_life * register / (1 + self._built.damping * number * (1.4 - 0.8 * self.timbre.decay))
+            )
             for detune, share, lasting in ((-self._detune, 0.65, 1.0), (self._detune, 0.35, 2.6)):
                 if detune == 0.0 and share < 0.5:
                     continue

@@ -1,7 +1,7 @@
 """Tones that are held: strings, winds, organs, synthesisers.
 
-A tone is read from a cycle of harmonics, in several voices that are a little out of tune with each other, beside noise of
-breath or bow. Upper harmonics have a cycle and an envelope of their own: they open after the attack or die away.
+A tone is read from a cycle of harmonics, in several voices that are a little out of tune with each other, beside noise
+of breath or bow. Upper harmonics have a cycle and an envelope of their own: they open after the attack or die away.
 """
 
 import functools
@@ -14,7 +14,19 @@ from htdemucs_coreml.songs.arithmetic import frequency_hz, power_of_two
 from htdemucs_coreml.songs.chance import Chance
 from htdemucs_coreml.songs.composition.notes import Note
 from htdemucs_coreml.songs.instruments.base import Sound, Timbre
-from htdemucs_coreml.songs.waves import Samples, band_taps, curve, cycle_of, decay, filtered, look_up, phases, samples_in, shape, wobble
+from htdemucs_coreml.songs.waves import (
+    Samples,
+    band_taps,
+    curve,
+    cycle_of,
+    decay,
+    filtered,
+    look_up,
+    phases,
+    samples_in,
+    shape,
+    wobble,
+)
 
 _HIGHEST_HZ = 11000.0
 _MOST_PARTIALS = 48
@@ -67,9 +79,13 @@ class Construction:
 
 
 CONSTRUCTIONS: Mapping[str, Construction] = {
-    "strings": Construction(0.1, attack=0.18, release=0.3, opening=0.25, vibrato=0.12, breath=0.02, voices=2, detune=3.5e-3, level=0.11),
+    "strings": Construction(
+        0.1, attack=0.18, release=0.3, opening=0.25, vibrato=0.12, breath=0.02, voices=2, detune=3.5e-3, level=0.11
+    ),
     "violin": Construction(0.08, attack=0.08, release=0.12, opening=0.1, vibrato=0.3, breath=0.025),
-    "brass": Construction(0.12, attack=0.04, release=0.09, opening=0.09, vibrato=0.05, voices=2, detune=2e-3, level=0.12),
+    "brass": Construction(
+        0.12, attack=0.04, release=0.09, opening=0.09, vibrato=0.05, voices=2, detune=2e-3, level=0.12
+    ),
     "trumpet": Construction(0.12, attack=0.025, release=0.08, opening=0.06, vibrato=0.15),
     "flute": Construction(0.9, attack=0.06, release=0.1, vibrato=0.2, breath=0.06, level=0.28),
     "clarinet": Construction(0.2, even=0.12, attack=0.04, release=0.08, vibrato=0.05, breath=0.015),
@@ -83,7 +99,9 @@ CONSTRUCTIONS: Mapping[str, Construction] = {
     "synth-pad": Construction(0.05, attack=0.4, release=0.6, opening=0.8, voices=2, detune=5e-3, level=0.1),
     "synth-lead": Construction(0.02, attack=0.006, release=0.06, vibrato=0.12, voices=2, detune=1.5e-3, level=0.12),
     "square-lead": Construction(0.04, even=0.05, attack=0.004, release=0.05, vibrato=0.1, level=0.16),
-    "synth-pluck": Construction(0.02, attack=0.002, release=0.12, opening=-0.09, fading=0.25, voices=2, detune=2e-3, level=0.16),
+    "synth-pluck": Construction(
+        0.02, attack=0.002, release=0.12, opening=-0.09, fading=0.25, voices=2, detune=2e-3, level=0.16
+    ),
     "saw-bass": Construction(0.03, attack=0.004, release=0.05, opening=-0.2, fading=1.5, level=0.26),
     "square-bass": Construction(0.06, even=0.1, attack=0.004, release=0.05, opening=-0.15, fading=1.2, level=0.28),
     "sub-bass": Construction(1.6, attack=0.008, release=0.06, level=0.42),
@@ -164,6 +182,10 @@ class Sustained:
 
     def _amplitude(self, k: int) -> float:
         if self._built.drawbars:
-            return self._built.drawbars[k - 1] * (1 if k == 1 else 0.5 + self._timbre.brightness) if k <= len(self._built.drawbars) else 0.0
+            return (
+                self._built.drawbars[k - 1] * (1 if k == 1 else 0.5 + self._timbre.brightness)
+                if k <= len(self._built.drawbars)
+                else 0.0
+            )
         slope = self._built.slope * (1.8 - 1.6 * self._timbre.brightness) + 0.01
         return power_of_two(-slope * (k - 1)) / k * (self._built.even if k % 2 == 0 else 1.0)

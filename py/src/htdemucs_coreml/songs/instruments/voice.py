@@ -88,7 +88,9 @@ class Voice:
         self._chance = chance
         self._bank = GrainBank(construction.scale * (0.95 + 0.1 * timbre.colour), timbre.brightness)
         self._vibrato_hz = chance.between(4.8, 6.0)
-        self._breath = filtered(chance.noise(_NOISE_SAMPLES), band_taps(1200.0, 8000.0, 32)) * np.float32(construction.breath)
+        self._breath = filtered(chance.noise(_NOISE_SAMPLES), band_taps(1200.0, 8000.0, 32)) * np.float32(
+            construction.breath
+        )
         self._consonants = {
             name: filtered(chance.noise(samples_in(0.25)), band_taps(kind.low_hz, kind.high_hz, 40))
             for name, kind in _CONSONANTS.items()
@@ -113,7 +115,7 @@ class Voice:
         ends = [min(place, frames) for place in places[1:]] + [frames]
         pitch = self._pitch(notes, places, ends, frames)
         loudness = self._loudness(notes, places, ends, frames)
-        out = np.zeros(count + GRAIN_SAMPLES, np.float32)
+        out: Samples = np.zeros(count + GRAIN_SAMPLES, np.float32)
         self._add_pulses(out, count, pitch, loudness, self._states(notes, places, ends, frames))
         out = out[:count]
         envelope = np.repeat(loudness.astype(np.float32), _FRAME)[:count]

@@ -20,6 +20,7 @@ BLEND_STEPS = 4
 """Ways between two vowels are taken in so many steps."""
 EFFORTS = 3
 _FADE_SAMPLES = 240
+_GRID = 1 << 20
 _ATTACK_SAMPLES = 24
 _HALVING_OVER_PI = 0.2206356
 """ln 2 / pi: a resonance of bandwidth b halves every 0.22 / b seconds."""
@@ -80,7 +81,16 @@ class GrainBank:
             late = (fractions * step).astype(np.int64).astype(np.uint32)
             tone = look_up(SINE_CYCLE, places * np.uint32(step) - late)
             grains += tone * (decay(GRAIN_SAMPLES, _HALVING_OVER_PI / width) * np.float32(gain(level)))
-        return shape(grains, _ATTACK_SAMPLES, _FADE_SAMPLES)
+        return _without_mean(shape(grains, _ATTACK_SAMPLES, _FADE_SAMPLES))
+
+
+def _without_mean(grains: Samples) -> Samples:
+    """Grains that add no pressure of their own. Their sums are those of whole numbers, which no order changes."""
+    window = shape(np.ones(GRAIN_SAMPLES, np.float32), _ATTACK_SAMPLES, GRAIN_SAMPLES - _ATTACK_SAMPLES)
+    sums = np.rint(grains * np.float32(_GRID)).astype(np.int64).sum(axis=1)
+    total = int(np.rint(window * np.float32(_GRID)).astype(np.int64).sum())
+    out: Samples = grains - window[None, :] * (sums / total).astype(np.float32)[:, None]
+    return out
 
 
 def _between(first: float, second: float, weight: float) -> float:
