@@ -68,6 +68,7 @@ let
     weights-htdemucs_6s = self.publishedWeights "htdemucs_6s";
 
     goldens = self.callPackage ./goldens.nix { };
+    songs = self.callPackage ./songs.nix { };
 
     # What is taken unless another variant is asked for, with segments of 10 s.
     defaultVariant = lib.head (
@@ -148,6 +149,7 @@ in
       goldens
       htdemucs-coreml
       python
+      songs
       weights-fixture
       weights-htdemucs_6s
       ;

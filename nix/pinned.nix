@@ -15,6 +15,8 @@
   artefact,
   # Commands that write "$result".
   command,
+  # Sources that they and the comparison need.
+  pythonPath ? sources.conversion,
   tests ? (_: { }),
 }:
 let
@@ -44,7 +46,7 @@ let
 
   environment = import ./build-environment.nix // {
     nativeBuildInputs = [ python ];
-    PYTHONPATH = sources.conversion;
+    PYTHONPATH = pythonPath;
   };
   produce = ''
     export HOME="$TMPDIR"

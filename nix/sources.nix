@@ -53,6 +53,27 @@ in
     ]
   );
 
+  # What the project's songs need, and the comparison with the lock.
+  songs = select "htdemucs-coreml-songs-sources" (
+    map (module: "htdemucs_coreml/${module}") [
+      "__init__.py"
+      "cli/__init__.py"
+      "cli/application.py"
+      "cli/lock.py"
+      "cli/paths.py"
+      "cli/streams.py"
+      "cli/terminal_text.py"
+      "cli/termination.py"
+      "core/__init__.py"
+      "core/contract.py"
+      "errors.py"
+      "deferred_signals.py"
+      "files.py"
+      "package"
+      "songs"
+    ]
+  );
+
   # What the interpreter of packages needs.
   interpreter = select "htdemucs-coreml-interpreter-sources" [
     "htdemucs_coreml/__init__.py"

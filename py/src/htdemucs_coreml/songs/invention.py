@@ -178,7 +178,7 @@ def _sections(
             part.name for part in parts if _plays(part, entries[part.name], kind, intensity, drops[part.name], chance)
         ]
         if len(playing) < 2:
-            playing = [part.name for part in parts if part.role != "harmony"]
+            playing = [part.name for part in parts if part.role != "harmony" and not _rests(part, kind)]
         playing = [name for name in playing if _leader(parts, name) is None or _leader(parts, name) in playing]
         sections.append(
             Section(
@@ -214,7 +214,7 @@ def _form(total_bars: float, seconds: float, chance: Chance) -> list[tuple[str, 
 
 
 def _plays(part: Part, entry: dict[str, Any], kind: str, intensity: float, drop: float, chance: Chance) -> bool:
-    if part.stem == "vocals" and kind in ("intro", "solo", "outro"):
+    if _rests(part, kind):
         return False
     if "sections" in entry and kind not in entry["sections"]:
         return chance.happens(0.25)
@@ -223,6 +223,11 @@ def _plays(part: Part, entry: dict[str, Any], kind: str, intensity: float, drop:
     if kind == "bridge" and part.stem == "drums" and drop > 0.75:
         return False
     return bool(intensity + chance.around(0.12) >= entry["from"] * (0.8 + 0.4 * drop))
+
+
+def _rests(part: Part, kind: str) -> bool:
+    """Whether singers have a break."""
+    return part.stem == "vocals" and kind in ("intro", "solo", "outro")
 
 
 def _leader(parts: Sequence[Part], name: str) -> str | None:

@@ -85,7 +85,8 @@ class Reverberator:
                 continue
             arriving[:, :1] = last
             for number, delay in enumerate(self._delays):
-                arriving[number, 1:] = lines[number, longest - delay : longest - delay + block]
+                first = longest + block - delay
+                arriving[number, 1:] = lines[number, first : first + block]
             last = arriving[:, -1:].copy()
             # The walls take more of what is high: a mean with the sample before.
             heard = arriving[:, 1:] + (arriving[:, :-1] - arriving[:, 1:]) * self._damping

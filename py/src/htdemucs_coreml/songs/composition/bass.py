@@ -41,16 +41,19 @@ def _tones(line: str, bar: Bar, chance: Chance) -> list[tuple[int, str]]:
 
 def _pitch(tone: str, step: int, bar: Bar, following: Bar, centre: int, chance: Chance) -> int:
     chord = bar.chord_at(step)
-    root = nearest(chord.root, centre)
+    root = _playable(nearest(chord.root, centre))
     if tone == "O":
         return root + 12
     if tone == "F":
-        fifth = nearest(chord.fifth, centre)
-        return fifth if fifth >= _LOWEST else fifth + 12
+        return _playable(nearest(chord.fifth, centre))
     if tone == "T":
         third = (chord.root + chord.intervals[1]) % 12
         return nearest(third, root + 3)
     if tone == "A":
-        target = nearest(following.chord_at(0).root, centre)
+        target = _playable(nearest(following.chord_at(0).root, centre))
         return target + chance.pick((-1, 1, -2, 2))
-    return max(root, _LOWEST)
+    return root
+
+
+def _playable(pitch: int) -> int:
+    return pitch if pitch >= _LOWEST else pitch + 12

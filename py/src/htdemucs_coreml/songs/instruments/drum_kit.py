@@ -116,6 +116,10 @@ _PLACES: Mapping[str, float] = {
 }  # fmt: skip
 
 
+DRUMS = tuple(_PLACES)
+"""All drums that a kit has."""
+
+
 class DrumKit:
     """A kit, seen from the drummer's stool or from the audience, as chance has it."""
 
