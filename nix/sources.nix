@@ -38,6 +38,7 @@ in
       "cli/streams.py"
       "cli/terminal_text.py"
       "cli/termination.py"
+      "compress"
       "convert"
       "core"
       "errors.py"
@@ -48,6 +49,7 @@ in
       "goldens/manifest.py"
       "models"
       "package"
+      "plan_files.py"
       "precision"
       "weights"
     ]

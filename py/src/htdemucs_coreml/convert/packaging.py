@@ -22,7 +22,7 @@ def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -
     checkpoint : Checkpoint
         The model's weights.
     variant : Variant
-        Precision plan and segment length.
+        Precision plan, compression and segment length.
     output : Path
         The ``.mlpackage`` to write, whole or not at all.
 
@@ -30,12 +30,14 @@ def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -
     ------
     ModelExtractionError, ConversionError, PlanError, ElementTypeError
         If the model cannot be extracted or converted, or the plan does not fit it.
+    CompressionError
+        If the compression plan does not fit the model.
     PackageError
         If the package cannot be written; `htdemucs_coreml.package.canonical.require_target` tells beforehand.
     """
     entry = checkpoint.entry
     core = extract_inner_model(build_network(entry, checkpoint.tensors), variant.segment_samples)
-    program = convert_core(rewritten(core), variant.plan, entry.name)
+    program = convert_core(rewritten(core), variant.plan, entry.name, variant.compression)
     metadata = PackageMetadata(
         model=entry.name,
         variant=variant.name,

@@ -12,7 +12,9 @@ from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipelineMana
 from coremltools.proto import Model_pb2
 from torch.jit._trace import TracerWarning
 
+from htdemucs_coreml.compress.plans import CompressionPlan
 from htdemucs_coreml.convert.capture import captured
+from htdemucs_coreml.convert.compression import apply_compression
 from htdemucs_coreml.convert.element_types import apply_plan
 from htdemucs_coreml.convert.operation_names import name_operations
 from htdemucs_coreml.convert.passes import PASSES, PASSES_AFTER_NAMING, before_naming
@@ -45,7 +47,12 @@ class ConvertedProgram:
     weights: WeightFile
 
 
-def convert_core(core: InnerHTDemucs, plan: Plan = FLOAT32_PLAN, model: str | None = None) -> ConvertedProgram:
+def convert_core(
+    core: InnerHTDemucs,
+    plan: Plan = FLOAT32_PLAN,
+    model: str | None = None,
+    compression: CompressionPlan | None = None,
+) -> ConvertedProgram:
     """Convert a core to an ML program for iOS 18 and macOS 15.
 
     Parameters
@@ -56,6 +63,8 @@ def convert_core(core: InnerHTDemucs, plan: Plan = FLOAT32_PLAN, model: str | No
         Types that its blocks compute in.
     model : str, optional
         The model's name, for plans that are for certain models only.
+    compression : CompressionPlan, optional
+        Forms in which its weights are stored; all as they are if left out.
 
     Returns
     -------
@@ -68,12 +77,16 @@ def convert_core(core: InnerHTDemucs, plan: Plan = FLOAT32_PLAN, model: str | No
         If coremltools refuses the graph or changes its inputs or outputs.
     PlanError, ElementTypeError
         If the plan names blocks that the core does not have, or cannot be followed.
+    CompressionError
+        If the compression plan does, or a weight cannot be compressed.
     """
     with _quiet_converter():
         try:
             program = _converted(core)
             name_operations(program)
             apply_plan(program, plan, model)
+            if compression is not None:
+                apply_compression(program, compression, model)
             PassPipelineManager.apply_pipeline(program, coremltools.PassPipeline(list(PASSES_AFTER_NAMING)))
             return ConvertedProgram(*serialised(program, DEPLOYMENT_TARGET.value))
         except (RuntimeError, ValueError) as error:

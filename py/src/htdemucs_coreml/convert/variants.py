@@ -8,8 +8,10 @@ from importlib import resources
 from types import MappingProxyType
 from typing import Any
 
+from htdemucs_coreml.compress.plans import CompressionPlan, shipped_compression_plans
 from htdemucs_coreml.errors import HTDemucsCoreMLError
-from htdemucs_coreml.precision.plans import SHORT_SUFFIX, Plan, shipped_plans
+from htdemucs_coreml.plan_files import SHORT_SUFFIX
+from htdemucs_coreml.precision.plans import Plan, shipped_plans
 
 
 class UnknownVariantError(HTDemucsCoreMLError):
@@ -31,27 +33,43 @@ class Variant:
     stem_floor_db : float or None
         Signal-to-noise ratio that every stem of music has at least, against PyTorch in float32; None of a plan of
         one's own.
+    compression : CompressionPlan or None
+        Forms in which weights are stored; None leaves them as they are.
     """
 
     name: str
     segment_samples: int
     plan: Plan
     stem_floor_db: float | None
+    compression: CompressionPlan | None = None
 
     def with_plan(self, plan: Plan) -> "Variant":
-        """The same segment under another plan, named after it."""
-        suffix = SHORT_SUFFIX if self.name.endswith(SHORT_SUFFIX) else ""
-        return Variant(plan.name + suffix, self.segment_samples, plan, stem_floor_db=None)
+        """The same segment under another precision plan, named after it."""
+        return Variant(plan.name + self._suffix, self.segment_samples, plan, stem_floor_db=None)
+
+    def with_compression(self, compression: CompressionPlan) -> "Variant":
+        """The same segment and precision plan with another compression, named after that."""
+        return Variant(compression.name + self._suffix, self.segment_samples, self.plan, None, compression)
+
+    @property
+    def _suffix(self) -> str:
+        return SHORT_SUFFIX if self.name.endswith(SHORT_SUFFIX) else ""
 
 
 @functools.cache
 def variants() -> Mapping[str, Variant]:
     """Every variant by its name."""
-    return MappingProxyType(
-        {
-            name: Variant(name, fields["segment_samples"], shipped_plans()[fields["plan"]], fields["stem_floor_db"])
-            for name, fields in _table().items()
-        }
+    return MappingProxyType({name: _variant(name, fields) for name, fields in _table().items()})
+
+
+def _variant(name: str, fields: Mapping[str, Any]) -> Variant:
+    compression = fields.get("compression")
+    return Variant(
+        name=name,
+        segment_samples=fields["segment_samples"],
+        plan=shipped_plans()[fields["plan"]],
+        stem_floor_db=fields["stem_floor_db"],
+        compression=None if compression is None else shipped_compression_plans()[compression],
     )
 
 

@@ -24,10 +24,7 @@ silently. ``models = ["htdemucs_6s"]`` names the models whose blocks a plan spea
 is skipped. ``[derivation]`` records how a plan came about; nothing reads it.
 """
 
-import fnmatch
 import functools
-import re
-import stat
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -38,12 +35,8 @@ from types import MappingProxyType
 from typing import Any
 
 from htdemucs_coreml.errors import HTDemucsCoreMLError
+from htdemucs_coreml.plan_files import PLAN_SUFFIX, covers, read_plan_file, require_keys, text_of, texts_of
 
-_MAXIMUM_BYTES = 1 << 20
-_NAME = re.compile("[a-z0-9][a-z0-9_-]{0,63}")
-_SUFFIX = ".toml"
-SHORT_SUFFIX = "-7_8s"
-"""Ends the names of variants with the short segment, and so no plan's."""
 _KEYS = frozenset({"summary", "default", "models", "rules", "derivation"})
 _RULE_KEYS = frozenset({"blocks", "operations", "type"})
 
@@ -96,7 +89,7 @@ class Rule:
     def matches(self, operation: PlacedOperation) -> bool:
         """Whether the rule speaks of an operation."""
         return (not self.operations or operation.type in self.operations) and any(
-            _covers(pattern, operation.block) for pattern in self.blocks
+            covers(pattern, operation.block) for pattern in self.blocks
         )
 
 
@@ -166,7 +159,7 @@ class Plan:
 def shipped_plans() -> Mapping[str, Plan]:
     """Plans that come with the package, by name."""
     files = sorted(resources.files(__package__).joinpath("plans").iterdir(), key=lambda file: file.name)
-    plans = [parse_plan(file.name.removesuffix(_SUFFIX), file.read_text(encoding="utf-8")) for file in files]
+    plans = [parse_plan(file.name.removesuffix(PLAN_SUFFIX), file.read_text(encoding="utf-8")) for file in files]
     return MappingProxyType({plan.name: plan for plan in plans})
 
 
@@ -178,25 +171,7 @@ def read_plan(path: Path) -> Plan:
     PlanError
         If the file cannot be read, is malformed, or has the name of a plan that comes with the package.
     """
-    name = path.name.removesuffix(_SUFFIX)
-    if not path.name.endswith(_SUFFIX) or not _NAME.fullmatch(name) or name.endswith(SHORT_SUFFIX):
-        raise PlanError(
-            f"{path} has to be named after the plan: a to z, 0 to 9, - and _, without {SHORT_SUFFIX} at the end, and "
-            f"{_SUFFIX}"
-        )
-    try:
-        if not stat.S_ISREG(path.stat().st_mode):
-            raise PlanError(f"{path} is no plain file; give the path of a precision plan")
-        with path.open("rb") as stream:
-            content = stream.read(_MAXIMUM_BYTES + 1)
-    except OSError as error:
-        raise PlanError(f"{path} cannot be read: {error.strerror}") from error
-    if len(content) > _MAXIMUM_BYTES:
-        raise PlanError(f"{path} has more than {_MAXIMUM_BYTES} bytes; it is no precision plan")
-    try:
-        text = content.decode()
-    except UnicodeDecodeError as error:
-        raise PlanError(f"{path} is not UTF-8 text: {error.reason} at byte {error.start}") from error
+    name, text = read_plan_file(path, "precision plan", PlanError)
     plan = parse_plan(name, text)
     shipped = shipped_plans().get(name)
     if shipped is not None and plan != shipped:
@@ -219,53 +194,34 @@ def parse_plan(name: str, text: str) -> Plan:
 
 
 def _plan(name: str, table: Mapping[str, Any]) -> Plan:
-    _require_keys(table, _KEYS, "the plan")
+    require_keys(table, _KEYS, "the plan")
     models = table.get("models")
     rules = table.get("rules", [])
     if not isinstance(rules, list):
         raise ValueError("rules is not a list of tables")
     return Plan(
         name=name,
-        summary=_text(table, "summary"),
+        summary=text_of(table, "summary"),
         default=_float_type(table, "default"),
         rules=tuple(_rule(number, rule) for number, rule in enumerate(rules, start=1)),
-        models=None if models is None else _texts(models, "models"),
+        models=None if models is None else texts_of(models, "models"),
     )
 
 
 def _rule(number: int, table: object) -> Rule:
     if not isinstance(table, dict):
         raise ValueError(f"rule {number} is not a table")
-    _require_keys(table, _RULE_KEYS, f"rule {number}")
+    require_keys(table, _RULE_KEYS, f"rule {number}")
     operations = table.get("operations")
     return Rule(
-        blocks=_texts(table.get("blocks"), f"blocks of rule {number}"),
-        operations=() if operations is None else _texts(operations, f"operations of rule {number}"),
+        blocks=texts_of(table.get("blocks"), f"blocks of rule {number}"),
+        operations=() if operations is None else texts_of(operations, f"operations of rule {number}"),
         type=_float_type(table, "type"),
     )
 
 
-def _require_keys(table: Mapping[str, Any], known: frozenset[str], place: str) -> None:
-    for key in table:
-        if key not in known:
-            raise ValueError(f"{place} has the key {key!r}; known are {', '.join(sorted(known))}")
-
-
-def _text(table: Mapping[str, Any], key: str) -> str:
-    value = table.get(key)
-    if not isinstance(value, str):
-        raise ValueError(f"{key} is {'missing' if value is None else 'not a text'}")
-    return value
-
-
-def _texts(value: object, place: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not value or not all(isinstance(item, str) and item for item in value):
-        raise ValueError(f"{place} is not a list of texts")
-    return tuple(value)
-
-
 def _float_type(table: Mapping[str, Any], key: str) -> FloatType:
-    value = _text(table, key)
+    value = text_of(table, key)
     try:
         return FloatType(value)
     except ValueError:
@@ -273,22 +229,9 @@ def _float_type(table: Mapping[str, Any], key: str) -> FloatType:
         raise ValueError(f"{key} is {value!r}; it has to be {known}") from None
 
 
-@functools.cache
-def _expression(element: str) -> re.Pattern[str]:
-    # Of Python's patterns for file names, whose stars do not search again and again, without its sets of characters.
-    return re.compile(fnmatch.translate(element.replace("[", "[[]")))
-
-
-def _covers(pattern: str, block: tuple[str, ...]) -> bool:
-    elements = pattern.split(".")
-    return len(elements) <= len(block) and all(
-        _expression(element).fullmatch(name) for element, name in zip(elements, block, strict=False)
-    )
-
-
 def _unmatched(rule: Rule, placed: set[PlacedOperation]) -> Iterator[str]:
     for pattern in rule.blocks:
-        if not any(_covers(pattern, operation.block) for operation in placed):
+        if not any(covers(pattern, operation.block) for operation in placed):
             yield f"the block {pattern}"
     for kind in rule.operations:
         if not any(operation.type == kind and rule.matches(operation) for operation in placed):

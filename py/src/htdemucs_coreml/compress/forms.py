@@ -1,0 +1,209 @@
+"""Forms in which a tensor is stored: a palette of 2 to 256 values, or 8-bit integers with scales."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from htdemucs_coreml.compress.palettes import best_palette, distinct, nearest_entries
+from htdemucs_coreml.errors import HTDemucsCoreMLError
+
+PALETTE_BITS = (1, 2, 3, 4, 6, 8)
+"""Widths of a palette's indices that Core ML knows (iOS 18)."""
+BLOCK = 32
+"""Inputs that share a scale of ``int8-block``; fewer where their number is no multiple of it."""
+_LARGEST = 127
+
+Tensor = NDArray[Any]
+
+
+class CompressionError(HTDemucsCoreMLError):
+    """A tensor cannot be compressed as asked."""
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Which axis of a weight stands for what.
+
+    Attributes
+    ----------
+    outputs, inputs : int
+        The channels that an operation makes, and those that it takes.
+    """
+
+    outputs: int
+    inputs: int
+
+
+@dataclass(frozen=True)
+class Palettized:
+    """A tensor as numbers of a palette's entries.
+
+    Attributes
+    ----------
+    indices : array of uint8
+        In the tensor's shape.
+    palette : array [2 ** bits]
+        Entries in the tensor's type, in ascending order; the last one is repeated where there are too few.
+    """
+
+    indices: NDArray[np.uint8]
+    palette: Tensor
+
+    @property
+    def bits(self) -> int:
+        """Width of an index."""
+        return int(math.log2(len(self.palette)))
+
+    @property
+    def bytes(self) -> int:
+        """Size of all that is stored."""
+        return -(-self.indices.size * self.bits // 8) + self.palette.nbytes
+
+    def dense(self) -> Tensor:
+        """The tensor that is computed with."""
+        return self.palette[self.indices]
+
+
+@dataclass(frozen=True)
+class Scaled:
+    """A tensor as integers from -127 to 127, and scales that blocks of them share.
+
+    Attributes
+    ----------
+    integers : array of int8
+        In the tensor's shape.
+    scales : array
+        In the tensor's type and rank; along each axis, as many neighbours share one as make the sizes fit.
+    """
+
+    integers: NDArray[np.int8]
+    scales: Tensor
+
+    @property
+    def bytes(self) -> int:
+        """Size of all that is stored."""
+        return self.integers.nbytes + self.scales.nbytes
+
+    def dense(self) -> Tensor:
+        """The tensor that is computed with: products rounded to its type."""
+        spread = _spread(self.scales.astype(np.float64), self.integers.shape)
+        return (self.integers * spread).astype(self.scales.dtype)
+
+
+Compressed = Palettized | Scaled
+
+
+@dataclass(frozen=True)
+class PaletteForm:
+    """One palette for the whole tensor.
+
+    Attributes
+    ----------
+    bits : int
+        One of `PALETTE_BITS`.
+    """
+
+    bits: int
+
+    def __str__(self) -> str:
+        return f"palette{self.bits}"
+
+    def bytes_for(self, tensor: Tensor) -> int:
+        """Size that a tensor would have."""
+        return -(-tensor.size * self.bits // 8) + 2**self.bits * tensor.itemsize
+
+
+@dataclass(frozen=True)
+class Int8Form:
+    """Symmetric 8-bit integers with one scale for each output, or for each block of an output's inputs.
+
+    Attributes
+    ----------
+    by_block : bool
+        Whether `BLOCK` neighbouring inputs have a scale of their own.
+    """
+
+    by_block: bool
+
+    def __str__(self) -> str:
+        return "int8-block" if self.by_block else "int8-channel"
+
+
+Form = PaletteForm | Int8Form
+NO_FORM = "none"
+"""What a plan calls constants that stay as they are."""
+
+
+def form_of(name: str) -> Form | None:
+    """A form by its name in a plan; None of `NO_FORM`.
+
+    Raises
+    ------
+    ValueError
+        If there is no such form.
+    """
+    forms: dict[str, Form | None] = {str(form): form for form in (Int8Form(False), Int8Form(True))}
+    forms |= {str(PaletteForm(bits)): PaletteForm(bits) for bits in PALETTE_BITS}
+    forms[NO_FORM] = None
+    if name not in forms:
+        raise ValueError(f"there is no form {name!r}; known are {', '.join(sorted(forms))}")
+    return forms[name]
+
+
+def compressed(tensor: Tensor, form: Form, axes: Axes) -> Compressed:
+    """Bring a tensor into a form, with the least squared error of its elements.
+
+    Parameters
+    ----------
+    tensor : array of float16 or float32
+        A weight.
+    form : Form
+        The form.
+    axes : Axes
+        Which axes of it are which.
+
+    Raises
+    ------
+    CompressionError
+        If an element is not finite.
+    """
+    if not np.isfinite(tensor).all():
+        raise CompressionError(
+            f"a {tensor.dtype} tensor of shape {list(tensor.shape)} has elements that are not finite"
+        )
+    if isinstance(form, PaletteForm):
+        return palettized(tensor, best_palette(*distinct(tensor), 2**form.bits), form.bits)
+    return _scaled(tensor, axes, form.by_block)
+
+
+def palettized(tensor: Tensor, palette: NDArray[np.float64], bits: int) -> Palettized:
+    """Replace each element by the nearest entry of a palette, which is rounded to the tensor's type first."""
+    entries = np.unique(palette.astype(tensor.dtype))
+    filled = np.concatenate([entries, np.repeat(entries[-1:], 2**bits - len(entries))])
+    return Palettized(nearest_entries(tensor, entries.astype(np.float64)).reshape(tensor.shape), filled)
+
+
+def _scaled(tensor: Tensor, axes: Axes, by_block: bool) -> Scaled:
+    groups = [1] * tensor.ndim
+    groups[axes.outputs] = tensor.shape[axes.outputs]
+    if by_block:
+        inputs = tensor.shape[axes.inputs]
+        groups[axes.inputs] = inputs // math.gcd(inputs, BLOCK)
+    largest = np.abs(tensor)
+    for axis, count in enumerate(groups):
+        shape = [*largest.shape[:axis], count, -1, *largest.shape[axis + 1 :]]
+        largest = largest.reshape(shape).max(axis=axis + 1)
+    scales = (largest.astype(np.float64) / _LARGEST).astype(tensor.dtype)
+    # A scale of zero would do as well, but nothing can be divided by it.
+    scales[scales == 0] = np.finfo(tensor.dtype).tiny
+    steps = np.rint(tensor.astype(np.float64) / _spread(scales.astype(np.float64), tensor.shape))
+    return Scaled(np.clip(steps, -_LARGEST, _LARGEST).astype(np.int8), scales)
+
+
+def _spread(scales: Tensor, shape: tuple[int, ...]) -> Tensor:
+    for axis, size in enumerate(shape):
+        scales = scales.repeat(size // scales.shape[axis], axis)
+    return scales
