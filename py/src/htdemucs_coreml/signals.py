@@ -72,15 +72,15 @@ def _decay(age: Mono, half_life_seconds: float) -> Mono:
     return envelope
 
 
-def _noise(samples: int) -> Mono:
-    """White noise from a hash of the sample's number."""
+def white_noise(samples: int) -> Mono:
+    """Noise between -1 and 1 from a hash of the sample's number."""
     state = np.arange(samples, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
     state = (state ^ (state >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
     return (state >> np.uint64(40)).astype(np.float64) / 2**23 - 1
 
 
 def _drums(seconds: Mono) -> Mono:
-    noise = _noise(len(seconds))
+    noise = white_noise(len(seconds))
     _, since_kick = _beat(seconds, 2)
     _, since_snare = _beat(seconds, 2, offset_beats=1)
     _, since_hat = _beat(seconds, 0.5)

@@ -4,24 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import torch
 from coremltools.converters.mil.frontend.milproto.load import load as load_message
 from coremltools.proto import MIL_pb2
 
-from htdemucs_coreml.backends.interpreted import InterpreterBackend
-from htdemucs_coreml.backends.pytorch import TorchBackend
 from htdemucs_coreml.convert.element_types import MOVING, ElementTypeError
 from htdemucs_coreml.convert.operation_names import SEPARATOR, block_of
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.convert.program import DEPLOYMENT_TARGET
-from htdemucs_coreml.metrics import snr_db
 from htdemucs_coreml.package.layout import WEIGHT_BIN
 from htdemucs_coreml.package.reader import Package, read_package
 from htdemucs_coreml.precision.plans import FloatType, PlacedOperation, Plan, PlanError, parse_plan, shipped_plans
-from htdemucs_coreml.signals import synthetic_song
-from htdemucs_coreml.spectrogram import spectrogram
 from htdemucs_coreml.weights.checkpoint import Checkpoint
-from small_model import SHORT_SEGMENT_SAMPLES, SHORT_VARIANT
+from nearness import nearest_to_pytorch_db
+from small_model import SHORT_VARIANT
 
 PATCHWORK_TEXT = """
     summary = "Every kind of edge: between blocks and within one"
@@ -156,16 +151,6 @@ def test_coremltools_reads_the_program_and_infers_the_same_types(packages: Mappi
     declared = float_types(package)
     assert {name: declared[name] for name in inferred if name in declared} == inferred
     assert set(declared) - set(package.metadata.contract.input_shapes) <= set(inferred)
-
-
-def nearest_to_pytorch_db(checkpoint: Checkpoint, package: Path) -> float:
-    """SNR of the worst output of a package against PyTorch, on a piece of the song."""
-    mix = torch.from_numpy(synthetic_song(SHORT_SEGMENT_SAMPLES))[None]
-    mixed = spectrogram(mix)
-    inputs = mixed.real.contiguous(), mixed.imag.contiguous(), mix
-    expected = TorchBackend(checkpoint, SHORT_SEGMENT_SAMPLES).predict(*inputs)
-    actual = InterpreterBackend(package).predict(*inputs)
-    return min(snr_db(one, other) for one, other in zip(actual, expected, strict=True))
 
 
 @pytest.mark.parametrize("name", PLANS)

@@ -8,6 +8,7 @@ from htdemucs_coreml.cli.application import CONTEXT_SETTINGS
 from htdemucs_coreml.cli.paths import GivenPath
 from htdemucs_coreml.cli.sha256_option import sha256_option
 from htdemucs_coreml.cli.terminal_text import printable
+from htdemucs_coreml.compress.plans import read_compression_plan
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.convert.variants import Variant, default_variant, find_variant, variants
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL, bags, find_model, registry
@@ -48,14 +49,20 @@ Examples:
 @click.option(
     "--variant",
     type=click.Choice(list(variants())),
-    help="Precision and segment: a name that ends in -7_8s takes segments of 7.8 s (as trained), others of 10 s.  "
-    f"[default: {default_variant().name}]",
+    help="Precision, compression and segment: a name that ends in -7_8s takes segments of 7.8 s (as trained), others "
+    f"of 10 s.  [default: {default_variant().name}]",
 )
 @click.option(
     "--plan-file",
     type=GivenPath(),
     help="A precision plan of your own (TOML), which names blocks and their types. --variant then says which segment: "
     f"float32-7_8s, or {_PLAIN_VARIANT}, which is the default then.",
+)
+@click.option(
+    "--compression-file",
+    type=GivenPath(),
+    help="A compression plan of your own (TOML), which names blocks and the forms of their weights. --variant then "
+    "says which precision plan and segment: one that is not compressed, such as mixed.",
 )
 @click.option(
     "-o",
@@ -65,7 +72,13 @@ Examples:
     help="The .mlpackage to write or replace.",
 )
 def command(
-    model: str, weights: Path | None, sha256: str | None, variant: str | None, plan_file: Path | None, output: Path
+    model: str,
+    weights: Path | None,
+    sha256: str | None,
+    variant: str | None,
+    plan_file: Path | None,
+    compression_file: Path | None,
+    output: Path,
 ) -> None:
     """Convert a model to a Core ML package.
 
@@ -78,17 +91,29 @@ def command(
         members = ", ".join(bags()[model].members)
         raise click.BadParameter(f"{model} is a bag of models: convert each of {members}", param_hint="--model")
     require_target(output)
-    chosen = _chosen_variant(variant, plan_file)
+    chosen = _chosen_variant(variant, plan_file, compression_file)
     checkpoint = load_weights(find_model(model), weights, sha256)
     convert_checkpoint(checkpoint, chosen, output)
     package = read_package(output)
     click.echo(printable(f"{output}  {package.bytes / 1e6:.1f} MB  sha256 {package.digest}"))
 
 
-def _chosen_variant(name: str | None, plan_file: Path | None) -> Variant:
+def _chosen_variant(name: str | None, plan_file: Path | None, compression_file: Path | None) -> Variant:
+    chosen = _with_precision(name, plan_file)
+    if compression_file is None:
+        return chosen
+    if chosen.compression is not None:
+        raise click.BadParameter(
+            f"{name} is compressed by a plan of its own; --compression-file goes with one that is not, as mixed",
+            param_hint="--variant",
+        )
+    return chosen.with_compression(read_compression_plan(compression_file))
+
+
+def _with_precision(name: str | None, plan_file: Path | None) -> Variant:
     if plan_file is None:
         return default_variant() if name is None else find_variant(name)
     chosen = find_variant(name or _PLAIN_VARIANT)
-    if not chosen.plan.is_float32:
+    if not chosen.plan.is_float32 or chosen.compression is not None:
         raise click.BadParameter(f"{name} has a plan of its own; --plan-file goes with float32", param_hint="--variant")
     return chosen.with_plan(read_plan(plan_file))

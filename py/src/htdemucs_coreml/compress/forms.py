@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from htdemucs_coreml.compress.feedback import fed_back
+from htdemucs_coreml.compress.layout import WeightLayout, matrix_of, tensor_of
 from htdemucs_coreml.compress.palettes import best_palette, distinct, nearest_entries
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 
@@ -21,20 +23,6 @@ Tensor = NDArray[Any]
 
 class CompressionError(HTDemucsCoreMLError):
     """A tensor cannot be compressed as asked."""
-
-
-@dataclass(frozen=True)
-class Axes:
-    """Which axis of a weight stands for what.
-
-    Attributes
-    ----------
-    outputs, inputs : int
-        The channels that an operation makes, and those that it takes.
-    """
-
-    outputs: int
-    inputs: int
 
 
 @dataclass(frozen=True)
@@ -153,8 +141,10 @@ def form_of(name: str) -> Form | None:
     return forms[name]
 
 
-def compressed(tensor: Tensor, form: Form, axes: Axes) -> Compressed:
-    """Bring a tensor into a form, with the least squared error of its elements.
+def compressed(
+    tensor: Tensor, form: Form, layout: WeightLayout, moments: NDArray[np.float64] | None = None
+) -> Compressed:
+    """Bring a tensor into a form.
 
     Parameters
     ----------
@@ -162,8 +152,11 @@ def compressed(tensor: Tensor, form: Form, axes: Axes) -> Compressed:
         A weight.
     form : Form
         The form.
-    axes : Axes
+    layout : WeightLayout
         Which axes of it are which.
+    moments : array of float64 [inputs, inputs], optional
+        Second moments of what the weight is multiplied with, as columns of its matrix. Palettes then keep results near
+        to what they were; without them, elements. Integers are rounded to the nearest either way.
 
     Raises
     ------
@@ -171,27 +164,34 @@ def compressed(tensor: Tensor, form: Form, axes: Axes) -> Compressed:
         If an element is not finite.
     """
     if not np.isfinite(tensor).all():
-        raise CompressionError(
-            f"a {tensor.dtype} tensor of shape {list(tensor.shape)} has elements that are not finite"
-        )
-    if isinstance(form, PaletteForm):
-        return palettized(tensor, best_palette(*distinct(tensor), 2**form.bits), form.bits)
-    return _scaled(tensor, axes, form.by_block)
+        raise CompressionError(f"a {tensor.dtype} tensor of shape {list(tensor.shape)} is not finite everywhere")
+    if isinstance(form, Int8Form):
+        return _scaled(tensor, layout, form.by_block)
+    if moments is None:
+        palette = _entries(best_palette(*distinct(tensor), 2**form.bits), tensor.dtype)
+        return Palettized(nearest_entries(tensor, palette.astype(np.float64)), _filled(palette, form.bits))
+    matrix = matrix_of(tensor.astype(np.float64), layout)
+    indices, palette = fed_back(
+        matrix, moments, lambda values, weights: _entries(best_palette(values, weights, 2**form.bits), tensor.dtype)
+    )
+    return Palettized(tensor_of(indices, tensor.shape, layout), _filled(palette, form.bits))
 
 
-def palettized(tensor: Tensor, palette: NDArray[np.float64], bits: int) -> Palettized:
-    """Replace each element by the nearest entry of a palette, which is rounded to the tensor's type first."""
-    entries = np.unique(palette.astype(tensor.dtype))
-    filled = np.concatenate([entries, np.repeat(entries[-1:], 2**bits - len(entries))])
-    return Palettized(nearest_entries(tensor, entries.astype(np.float64)).reshape(tensor.shape), filled)
+def _entries(palette: NDArray[np.float64], dtype: np.dtype[Any]) -> Tensor:
+    """Entries rounded to a type, each once."""
+    return np.unique(palette.astype(dtype))
 
 
-def _scaled(tensor: Tensor, axes: Axes, by_block: bool) -> Scaled:
+def _filled(entries: Tensor, bits: int) -> Tensor:
+    return np.concatenate([entries, np.repeat(entries[-1:], 2**bits - len(entries))])
+
+
+def _scaled(tensor: Tensor, layout: WeightLayout, by_block: bool) -> Scaled:
     groups = [1] * tensor.ndim
-    groups[axes.outputs] = tensor.shape[axes.outputs]
+    groups[layout.outputs] = tensor.shape[layout.outputs]
     if by_block:
-        inputs = tensor.shape[axes.inputs]
-        groups[axes.inputs] = inputs // math.gcd(inputs, BLOCK)
+        inputs = tensor.shape[layout.inputs]
+        groups[layout.inputs] = inputs // math.gcd(inputs, BLOCK)
     largest = np.abs(tensor)
     for axis, count in enumerate(groups):
         shape = [*largest.shape[:axis], count, -1, *largest.shape[axis + 1 :]]

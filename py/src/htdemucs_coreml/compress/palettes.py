@@ -1,9 +1,9 @@
 """Palettes: the few values that stand for all elements of a tensor with the least squared error.
 
 In one dimension the best clusters are intervals of the sorted values, so that dynamic programming finds them (Wang and
-Song 2011, "Ckmeans.1d.dp", doi:10.32614/RJ-2011-015). Here it runs over at most `BINS` groups of neighbours, and Lloyd's
-algorithm over all values then moves the borders: up to `BINS` distinct values the palette is the best there is, beyond
-that one whose every entry is the mean of the values nearest to it.
+Song 2011, "Ckmeans.1d.dp", doi:10.32614/RJ-2011-015). Here it runs over at most `BINS` groups of neighbours, and
+Lloyd's algorithm over all values then moves the borders: up to `BINS` distinct values the palette is the best there is,
+beyond that one whose every entry is the mean of the values nearest to it.
 
 Only operations that IEEE 754 defines to the last bit take part, and sums run in one order: the palette is the same on
 every machine.

@@ -4,6 +4,7 @@ A plan is a TOML file::
 
     summary = "Palettes of 6 bits, of 4 in the transformer's feed-forward layers"
     default = "palette6"                      # weights that no rule names
+    calibrated = true                         # left out: false
 
     [[rules]]
     blocks = ["frequency_transformer_*.linear1", "frequency_transformer_*.linear2"]
@@ -12,6 +13,9 @@ A plan is a TOML file::
 Weights are the constants that convolutions and linear layers multiply with, of at least `MINIMUM_ELEMENTS` elements;
 biases, norms, embeddings and smaller weights are never compressed. Blocks and patterns are those of precision plans: a
 pattern names a block and all within it, and the last rule that matches decides.
+
+Palettes of a calibrated plan keep the results of layers near to what they were, on signals of the project's own; those
+of others keep the weights.
 
 A pattern that matches no weight is an error; ``models = ["htdemucs_6s"]`` names the models whose blocks a plan speaks
 of, and for others what matches nothing is skipped. ``[derivation]`` records how a plan came about; nothing reads it.
@@ -31,7 +35,7 @@ from htdemucs_coreml.plan_files import PLAN_SUFFIX, covers, read_plan_file, requ
 
 MINIMUM_ELEMENTS = 2048
 """Smaller weights stay as they are: together they are less than 1 % of a core."""
-_KEYS = frozenset({"summary", "default", "models", "rules", "derivation"})
+_KEYS = frozenset({"summary", "default", "calibrated", "models", "rules", "derivation"})
 _RULE_KEYS = frozenset({"blocks", "form"})
 
 Block = tuple[str, ...]
@@ -69,6 +73,8 @@ class CompressionPlan:
         What it is for, in one sentence.
     default : Form or None
         Form of weights that no rule matches.
+    calibrated : bool
+        Whether palettes are made for the results of layers rather than for weights.
     rules : tuple of FormRule
         The last one that matches decides.
     models : tuple of str or None
@@ -78,6 +84,7 @@ class CompressionPlan:
     name: str
     summary: str
     default: Form | None
+    calibrated: bool
     rules: tuple[FormRule, ...]
     models: tuple[str, ...] | None
 
@@ -164,10 +171,14 @@ def _plan(name: str, table: Mapping[str, Any]) -> CompressionPlan:
     rules = table.get("rules", [])
     if not isinstance(rules, list):
         raise ValueError("rules is not a list of tables")
+    calibrated = table.get("calibrated", False)
+    if not isinstance(calibrated, bool):
+        raise ValueError("calibrated is neither true nor false")
     return CompressionPlan(
         name=name,
         summary=text_of(table, "summary"),
         default=form_of(text_of(table, "default")),
+        calibrated=calibrated,
         rules=tuple(_rule(number, rule) for number, rule in enumerate(rules, start=1)),
         models=None if models is None else texts_of(models, "models"),
     )

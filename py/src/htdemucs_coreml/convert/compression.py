@@ -1,11 +1,11 @@
 """Stores the weights of a program in the forms that a compression plan gives them.
 
 A weight becomes the result of an operation that Core ML evaluates when it loads a package (iOS 18 forms):
-``constexpr_lut_to_dense`` for a palette, ``constexpr_blockwise_shift_scale`` for integers. It keeps its name and its type:
-palettes and scales have the type that the weight's consumer takes.
+``constexpr_lut_to_dense`` for a palette, ``constexpr_blockwise_shift_scale`` for integers. It keeps its name and its
+type: palettes and scales have the type that the weight's consumer takes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,13 +13,13 @@ from coremltools.converters.mil import Builder
 from coremltools.converters.mil.mil import Operation, Program, Var, types
 from numpy.typing import NDArray
 
-from htdemucs_coreml.compress.forms import Axes, Compressed, Palettized, compressed
-from htdemucs_coreml.compress.plans import MINIMUM_ELEMENTS, CompressionPlan
+from htdemucs_coreml.compress.forms import Compressed, Palettized, compressed
+from htdemucs_coreml.compress.layout import WeightLayout
+from htdemucs_coreml.compress.plans import MINIMUM_ELEMENTS, Block, CompressionPlan
 from htdemucs_coreml.convert.operation_names import SEPARATOR, block_of
 
 WEIGHT = "weight"
-AXES = {"conv": Axes(outputs=0, inputs=1), "conv_transpose": Axes(outputs=1, inputs=0), "linear": Axes(0, 1)}
-"""Operations with weights, and the axes of those."""
+_WEIGHTED = frozenset({"conv", "conv_transpose", "linear"})
 
 _INDEX_TYPES = {
     1: types.np_uint1_dtype,
@@ -39,11 +39,22 @@ class _Weight:
     user: Operation
 
     @property
-    def block(self) -> tuple[str, ...]:
+    def block(self) -> Block:
         return block_of(self.user.name)
 
+    @property
+    def layout(self) -> WeightLayout:
+        if self.user.op_type == "conv_transpose":
+            return WeightLayout(outputs=1, inputs=0, stride=int(self.user.strides.val[0]))
+        return WeightLayout(outputs=0, inputs=1)
 
-def apply_compression(program: Program, plan: CompressionPlan, model: str | None = None) -> None:
+
+def apply_compression(
+    program: Program,
+    plan: CompressionPlan,
+    model: str | None = None,
+    moments: Mapping[Block, NDArray[np.float64]] | None = None,
+) -> None:
     """Compress a program's weights, in place.
 
     Parameters
@@ -54,6 +65,8 @@ def apply_compression(program: Program, plan: CompressionPlan, model: str | None
         Forms of its weights.
     model : str, optional
         The model's name, for plans that are for certain models only.
+    moments : Mapping of tuple of str to array, optional
+        Second moments of what each block takes, for a calibrated plan.
 
     Raises
     ------
@@ -67,7 +80,8 @@ def apply_compression(program: Program, plan: CompressionPlan, model: str | None
     for weight in weights:
         form = plan.form_for(weight.block)
         if form is not None:
-            _replace(weight, compressed(weight.constant.val, form, AXES[weight.user.op_type]))
+            known = moments[weight.block] if plan.calibrated and moments is not None else None
+            _replace(weight, compressed(weight.constant.val, form, weight.layout, known))
 
 
 def _weights(program: Program) -> Iterator[_Weight]:
@@ -75,7 +89,7 @@ def _weights(program: Program) -> Iterator[_Weight]:
     known: set[Var] = set()
     for function in program.functions.values():
         for operation in function.operations:
-            constant = operation.inputs.get(WEIGHT) if operation.op_type in AXES else None
+            constant = operation.inputs.get(WEIGHT) if operation.op_type in _WEIGHTED else None
             is_constant = constant is not None and constant.op is not None and constant.op.op_type == "const"
             if is_constant and constant not in known and constant.val.size >= MINIMUM_ELEMENTS:
                 known.add(constant)

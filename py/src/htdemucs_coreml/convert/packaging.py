@@ -1,7 +1,13 @@
 """From weights to a canonical package, in one call."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from htdemucs_coreml.compress.plans import Block, CompressionPlan
+from htdemucs_coreml.convert.calibration import CALIBRATION_SAMPLES, input_moments
 from htdemucs_coreml.convert.program import convert_core
 from htdemucs_coreml.convert.variants import Variant
 from htdemucs_coreml.core.contract import HOP_LENGTH, N_FFT, SAMPLE_RATE_HZ
@@ -13,8 +19,11 @@ from htdemucs_coreml.package.digests import UNSIGNED
 from htdemucs_coreml.package.metadata import PackageMetadata
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 
+Moments = Mapping[Block, NDArray[np.float64]]
+"""Second moments of what every weight is multiplied with, by its block."""
 
-def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -> None:
+
+def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path, moments: Moments | None = None) -> None:
     """Convert a model to a package.
 
     Parameters
@@ -25,6 +34,8 @@ def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -
         Precision plan, compression and segment length.
     output : Path
         The ``.mlpackage`` to write, whole or not at all.
+    moments : Mapping of tuple of str to array, optional
+        What `moments_for` gives for the variant's compression; computed if left out.
 
     Raises
     ------
@@ -36,8 +47,10 @@ def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -
         If the package cannot be written; `htdemucs_coreml.package.canonical.require_target` tells beforehand.
     """
     entry = checkpoint.entry
+    if moments is None:
+        moments = moments_for(checkpoint, variant.compression)
     core = extract_inner_model(build_network(entry, checkpoint.tensors), variant.segment_samples)
-    program = convert_core(rewritten(core), variant.plan, entry.name, variant.compression)
+    program = convert_core(rewritten(core), variant.plan, entry.name, variant.compression, moments)
     metadata = PackageMetadata(
         model=entry.name,
         variant=variant.name,
@@ -51,3 +64,11 @@ def convert_checkpoint(checkpoint: Checkpoint, variant: Variant, output: Path) -
         model_sha256=UNSIGNED,
     )
     write_package(output, canonical_model(program.model, metadata, entry.summary, entry.licence), program.weights)
+
+
+def moments_for(checkpoint: Checkpoint, compression: CompressionPlan | None) -> Moments | None:
+    """What a calibrated plan has to know of a model; None for other plans."""
+    if compression is None or not compression.calibrated:
+        return None
+    network = build_network(checkpoint.entry, checkpoint.tensors)
+    return input_moments(rewritten(extract_inner_model(network, CALIBRATION_SAMPLES)))

@@ -1,18 +1,20 @@
 """The core as an ML program: captured by PyTorch, converted by coremltools, named after its blocks."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from io import StringIO
 
 import coremltools
+import numpy as np
 from coremltools.converters.mil.mil import Program
 from coremltools.converters.mil.mil.passes.pass_pipeline import PassPipelineManager
 from coremltools.proto import Model_pb2
+from numpy.typing import NDArray
 from torch.jit._trace import TracerWarning
 
-from htdemucs_coreml.compress.plans import CompressionPlan
+from htdemucs_coreml.compress.plans import Block, CompressionPlan
 from htdemucs_coreml.convert.capture import captured
 from htdemucs_coreml.convert.compression import apply_compression
 from htdemucs_coreml.convert.element_types import apply_plan
@@ -52,6 +54,7 @@ def convert_core(
     plan: Plan = FLOAT32_PLAN,
     model: str | None = None,
     compression: CompressionPlan | None = None,
+    moments: Mapping[Block, NDArray[np.float64]] | None = None,
 ) -> ConvertedProgram:
     """Convert a core to an ML program for iOS 18 and macOS 15.
 
@@ -65,6 +68,8 @@ def convert_core(
         The model's name, for plans that are for certain models only.
     compression : CompressionPlan, optional
         Forms in which its weights are stored; all as they are if left out.
+    moments : Mapping of tuple of str to array, optional
+        Second moments of what each block takes, for a calibrated plan.
 
     Returns
     -------
@@ -86,7 +91,7 @@ def convert_core(
             name_operations(program)
             apply_plan(program, plan, model)
             if compression is not None:
-                apply_compression(program, compression, model)
+                apply_compression(program, compression, model, moments)
             PassPipelineManager.apply_pipeline(program, coremltools.PassPipeline(list(PASSES_AFTER_NAMING)))
             return ConvertedProgram(*serialised(program, DEPLOYMENT_TARGET.value))
         except (RuntimeError, ValueError) as error:
