@@ -25,6 +25,7 @@ from htdemucs_coreml.cli.info import command as info
 from htdemucs_coreml.cli.inspect import command as inspect
 from htdemucs_coreml.cli.verify import LOCK_VARIABLE
 from htdemucs_coreml.cli.verify import command as verify
+from htdemucs_coreml.compress.plans import CompressionPlanError
 from htdemucs_coreml.convert.variants import Variant
 from htdemucs_coreml.package.layout import WEIGHT_BIN
 from htdemucs_coreml.package.lock import LockError, update_lock
@@ -431,6 +432,21 @@ def test_convert_reads_the_plan_file_before_anything_is_spent(tmp_path: Path) ->
     plan.write_text("default = 1")
     result = run(convert, "--plan-file", plan, "-o", tmp_path / "x.mlpackage")
     assert isinstance(result.exception, PlanError)
+    assert list(tmp_path.iterdir()) == [plan]
+
+
+def test_convert_refuses_a_compression_file_beside_a_variant_that_is_compressed(tmp_path: Path) -> None:
+    arguments = ("--variant", "palette6", "--compression-file", tmp_path / "mine.toml", "-o", tmp_path / "x.mlpackage")
+    result = run(convert, *arguments)
+    assert result.exit_code == 2
+    assert "palette6 is compressed by a plan of its own" in result.output
+
+
+def test_convert_reads_the_compression_file_before_anything_is_spent(tmp_path: Path) -> None:
+    plan = tmp_path / "mine.toml"
+    plan.write_text("default = 1")
+    result = run(convert, "--variant", "mixed", "--compression-file", plan, "-o", tmp_path / "x.mlpackage")
+    assert isinstance(result.exception, CompressionPlanError)
     assert list(tmp_path.iterdir()) == [plan]
 
 

@@ -54,7 +54,7 @@ PATCHWORK_TEXT = """
     """
 PATCHWORK = parse_compression_plan("patchwork", PATCHWORK_TEXT)
 HALF = SHORT_VARIANT.with_plan(shipped_plans()["float16"])
-FORMS = ("palette1", "palette3", "palette6", "palette8", "int8-channel", "int8-block")
+FORMS = ("palette1", "palette6", "int8-block")
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
+from htdemucs_coreml.compress.layout import WeightLayout
 from htdemucs_coreml.core.contract import BINS, HOP_LENGTH, N_FFT, SAMPLE_RATE_HZ
 from htdemucs_coreml.core.inner import InnerHTDemucs
 from htdemucs_coreml.signals import synthetic_song, white_noise
@@ -51,8 +52,7 @@ def input_moments(core: InnerHTDemucs) -> Mapping[tuple[str, ...], Moments]:
     moments: dict[tuple[str, ...], Moments] = {}
     hooks = [
         module.register_forward_pre_hook(_Recorder(moments, block_path(core, name)))
-        for name, module in core.named_modules()
-        if isinstance(module, _WEIGHTED)
+        for name, module in weighted_modules(core).items()
     ]
     with torch.no_grad():
         for mix in _mixes(CALIBRATION_SAMPLES):
@@ -60,6 +60,18 @@ def input_moments(core: InnerHTDemucs) -> Mapping[tuple[str, ...], Moments]:
     for hook in hooks:
         hook.remove()
     return moments
+
+
+def weighted_modules(core: nn.Module) -> dict[str, nn.Module]:
+    """Modules whose weights may be compressed, by their names."""
+    return {name: module for name, module in core.named_modules() if isinstance(module, _WEIGHTED)}
+
+
+def weight_layout(module: nn.Module) -> WeightLayout:
+    """What the axes of such a module's weight stand for."""
+    if isinstance(module, _TRANSPOSED):
+        return WeightLayout(outputs=1, inputs=0, stride=module.stride[0])
+    return WeightLayout(outputs=0, inputs=1)
 
 
 def block_path(core: nn.Module, name: str) -> tuple[str, ...]:
