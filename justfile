@@ -211,6 +211,11 @@ relock model="fixture":
 derive-mixed output=(root / "py/src/htdemucs_coreml/precision/plans/mixed.toml"):
     {{ develop }} python -m htdemucs_coreml.fidelity.derivation -o "$1"
 
+# Derive the plan `budget20` from measurements on the fixture (minutes); the file that comes with the package is replaced
+[group('change')]
+derive-budget20 output=(root / "py/src/htdemucs_coreml/compress/plans/budget20.toml"):
+    {{ develop }} python -m htdemucs_coreml.fidelity.budget --budget 20MB -o "$1"
+
 # A shell in the development environment
 [group('change')]
 shell:

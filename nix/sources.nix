@@ -24,7 +24,7 @@ in
 {
   all = select "htdemucs-coreml-sources" [ "htdemucs_coreml" ];
 
-  # What `htdemucs-coreml convert`, the fixture weights and the lock need: nothing of audio, and not the interpreter.
+  # What `htdemucs-coreml convert`, the fixture weights and the lock need: no file of audio, and not the interpreter.
   conversion = select "htdemucs-coreml-conversion-sources" (
     map (module: "htdemucs_coreml/${module}") [
       "__init__.py"
@@ -51,6 +51,7 @@ in
       "package"
       "plan_files.py"
       "precision"
+      "signals.py"
       "weights"
     ]
   );

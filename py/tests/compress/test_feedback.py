@@ -1,14 +1,17 @@
 """Error feedback: the arithmetic is exact, and results come nearer than by rounding to the nearest."""
 
+import itertools
 import math
 from fractions import Fraction
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from htdemucs_coreml.compress.feedback import Matrix, exact_product, fed_back, on_grid, upper_factor
+from htdemucs_coreml.compress.errors import CompressionError
+from htdemucs_coreml.compress.feedback import GRID_BITS, Matrix, exact_product, fed_back, on_grid, upper_factor
 from htdemucs_coreml.compress.palettes import best_palette, distinct, nearest_entries
 
 seeds = st.integers(0, 2**32 - 1)
@@ -45,21 +48,22 @@ def test_the_factor_gives_the_moments_again(seed: int, size: int) -> None:
 @settings(max_examples=20, deadline=None)
 def test_products_on_grids_are_exact_and_so_do_not_depend_on_the_order_of_sums(seed: int, exponent: int) -> None:
     generator = np.random.default_rng(seed)
-    left = on_grid(generator.normal(size=(2, 5000)) * 2.0**exponent)
-    right = on_grid(generator.normal(size=(5000, 2)))
-    shuffled = generator.permutation(5000)
-    product = exact_product(left[:, :4096], right[:4096])
-    exact = sum(Fraction(a) * Fraction(b) for a, b in zip(left[0, :4096], right[:4096, 0], strict=True))
-    assert Fraction(product[0, 0]) == exact
-    within = shuffled[shuffled < 4096]
-    np.testing.assert_array_equal(exact_product(left[:, within], right[within]), product)
+    # Rows and columns of very different sizes.
+    left = on_grid(generator.normal(size=(2, 4096)) * np.array([[1.0], [2.0**exponent]]), axis=1)
+    right = on_grid(generator.normal(size=(4096, 2)) * np.array([1e-9, 1.0]), axis=0)
+    product = exact_product(left, right)
+    for row, column in itertools.product(range(2), range(2)):
+        terms = zip(left[row], right[:, column], strict=True)
+        assert Fraction(product[row, column]) == sum(Fraction(a) * Fraction(b) for a, b in terms)
+    shuffled = generator.permutation(4096)
+    np.testing.assert_array_equal(exact_product(left[:, shuffled], right[shuffled]), product)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6))
 def test_a_grid_is_as_fine_as_its_bits_say(one: float, other: float) -> None:
-    values = np.array([one, other])
-    step = 2.0 ** (math.frexp(np.abs(values).max())[1] - 20)
-    rounded = on_grid(values)
+    values = np.array([[one], [other]])
+    step = 2.0 ** (math.frexp(np.abs(values).max())[1] - GRID_BITS)
+    rounded = on_grid(values, axis=0)
     assert np.all(rounded == np.rint(rounded / step) * step)
     assert np.all(np.abs(rounded - values) <= step / 2)
 
@@ -79,6 +83,11 @@ def test_without_correlation_every_weight_takes_the_nearest_entry() -> None:
     matrix = np.random.default_rng(3).normal(size=(20, 100))
     indices, palette = fed_back(matrix, np.eye(100), sixteen_entries)
     np.testing.assert_array_equal(indices, nearest_entries(matrix, palette.astype(np.float64)))
+
+
+def test_moments_that_cannot_be_any_are_refused() -> None:
+    with pytest.raises(CompressionError, match="not positive definite"):
+        upper_factor(np.array([[1.0, 2.0], [2.0, 1.0]]))
 
 
 def test_inputs_that_are_always_zero_do_no_harm() -> None:

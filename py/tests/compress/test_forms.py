@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from htdemucs_coreml.compress.errors import CompressionError
 from htdemucs_coreml.compress.forms import (
     PALETTE_BITS,
-    CompressionError,
     Int8Form,
     PaletteForm,
     Palettized,

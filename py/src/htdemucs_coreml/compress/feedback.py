@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from htdemucs_coreml.compress.errors import CompressionError
 from htdemucs_coreml.compress.palettes import distinct, nearest_entries
 
 Matrix = NDArray[np.float64]
@@ -29,22 +30,28 @@ DAMPING = 0.03
 ROUNDS = 2
 _BLOCK = 64
 # Products of two have 40 bits, and sums of 2^12 of them 52.
-_GRID_BITS = 20
+GRID_BITS = 20
 _LONGEST_SUM = 1 << 12
 
 
-def on_grid(values: Matrix, bits: int = _GRID_BITS) -> Matrix:
-    """Values rounded to whole multiples of a power of two, the largest of which has so many bits."""
-    largest = np.abs(values).max(initial=0.0)
-    if largest == 0:
-        return values
-    step = np.ldexp(1.0, int(np.frexp(largest)[1]) - bits)
-    rounded: Matrix = np.rint(values / step) * step
+def on_grid(values: Matrix, axis: int) -> Matrix:
+    """Values rounded to whole multiples of powers of two, one for each row or column.
+
+    Parameters
+    ----------
+    values : Matrix
+        Finite.
+    axis : int
+        The axis along which values share a step: the largest of them has `GRID_BITS` bits.
+    """
+    largest = np.abs(values).max(axis=axis, keepdims=True, initial=0.0)
+    steps = np.ldexp(1.0, np.frexp(largest)[1] - GRID_BITS)
+    rounded: Matrix = np.rint(values / steps) * steps
     return rounded
 
 
 def exact_product(left: Matrix, right: Matrix) -> Matrix:
-    """Product of two matrices on grids, the same bits on every machine."""
+    """Product of a matrix on a grid for each row and one on a grid for each column, the same bits on every machine."""
     total = np.zeros((left.shape[0], right.shape[1]))
     for first in range(0, left.shape[1], _LONGEST_SUM):
         total += left[:, first : first + _LONGEST_SUM] @ right[first : first + _LONGEST_SUM]
@@ -65,6 +72,11 @@ def upper_factor(moments: Matrix) -> tuple[Matrix, Matrix]:
         Strictly upper triangular.
     D : Matrix [n]
         Positive.
+
+    Raises
+    ------
+    CompressionError
+        If the matrix is not positive definite.
     """
     # Read backwards, the factor is the lower triangular one of the matrix read backwards.
     lower, pivots = _lower_factor(moments[::-1, ::-1].copy())
@@ -80,13 +92,15 @@ def _lower_factor(rest: Matrix) -> tuple[Matrix, Matrix]:
         panel = rest[start:, start:end].copy()
         for column in range(end - start):
             pivots[start + column] = pivot = panel[column, column]
+            if not pivot > 0:
+                raise CompressionError("the moments of a layer's inputs are not positive definite; damp them more")
             factor = panel[column + 1 :, column] / pivot
             lower[start + column + 1 :, start + column] = factor
             width = end - start - column - 1
             panel[column + 1 :, column + 1 :] -= factor[:, None] * panel[column + 1 : column + 1 + width, column]
         if end < size:
             roots = np.sqrt(pivots[start:end])
-            below = on_grid(lower[end:, start:end] * roots)
+            below = on_grid(lower[end:, start:end] * roots, axis=1)
             rest[end:, end:] -= below @ below.T
     return lower, pivots
 
@@ -116,7 +130,7 @@ def fed_back(
     order = np.argsort(-diagonal, kind="stable")
     damping = DAMPING * (np.cumsum(diagonal)[-1] / len(diagonal)) or 1.0
     upper, pivots = upper_factor(moments[np.ix_(order, order)] + damping * np.eye(len(order)))
-    upper = on_grid(upper)
+    upper = on_grid(upper, axis=0)
     weights = matrix[:, order]
     targets = weights
     for _ in range(ROUNDS):
@@ -136,7 +150,7 @@ def _rounded_in_order(weights: Matrix, upper: Matrix, palette: Matrix) -> tuple[
         end = min(start + _BLOCK, weights.shape[1])
         block = weights[:, start:end].copy()
         if start:
-            block += exact_product(on_grid(errors[:, :start]), upper[:start, start:end])
+            block += exact_product(on_grid(errors[:, :start], axis=1), upper[:start, start:end])
         for column in range(start, end):
             target = targets[:, column] = block[:, column - start]
             chosen = indices[:, column] = nearest_entries(target, palette)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from htdemucs_coreml.compress.errors import CompressionError
 from htdemucs_coreml.compress.feedback import fed_back
 from htdemucs_coreml.compress.layout import WeightLayout, matrix_of, tensor_of
 from htdemucs_coreml.compress.palettes import best_palette, distinct, nearest_entries
-from htdemucs_coreml.errors import HTDemucsCoreMLError
 
 PALETTE_BITS = (1, 2, 3, 4, 6, 8)
 """Widths of a palette's indices that Core ML knows (iOS 18)."""
@@ -19,10 +19,6 @@ BLOCK = 32
 _LARGEST = 127
 
 Tensor = NDArray[Any]
-
-
-class CompressionError(HTDemucsCoreMLError):
-    """A tensor cannot be compressed as asked."""
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from htdemucs_coreml.compress.forms import CompressionError, Form, form_of
+from htdemucs_coreml.compress.errors import CompressionError
+from htdemucs_coreml.compress.forms import Form, form_of
 from htdemucs_coreml.plan_files import PLAN_SUFFIX, covers, read_plan_file, require_keys, text_of, texts_of
 
 MINIMUM_ELEMENTS = 2048
