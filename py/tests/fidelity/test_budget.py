@@ -7,7 +7,7 @@ import pytest
 from htdemucs_coreml.compress.forms import PaletteForm
 from htdemucs_coreml.compress.plans import parse_compression_plan
 from htdemucs_coreml.fidelity.allocation import BudgetError
-from htdemucs_coreml.fidelity.budget import FORMS, Derivation, Measurement, check, choose, command, measure
+from htdemucs_coreml.fidelity.budget import FORMS, Derivation, Measurement, check, choose, measure, parse_size
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 
 
@@ -59,7 +59,10 @@ def test_a_budget_that_nothing_fits_is_an_error_that_says_what_does(measured: Me
 
 @pytest.mark.parametrize(("text", "size"), [("20MB", 20_000_000), ("19.5 MB", 19_500_000), ("800kB", 800_000)])
 def test_a_budget_is_written_with_its_unit(text: str, size: int) -> None:
-    (option,) = (one for one in command.params if one.name == "budget")
-    assert option.type.convert(text, option, None) == size
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["20", "MB", "-1MB", "20 GB", "1e3MB"])
+def test_a_budget_that_is_no_size_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is no size; write 20MB"):
-        option.type.convert("20", option, None)
+        parse_size(text)

@@ -39,7 +39,7 @@ class Palettized:
     @property
     def bits(self) -> int:
         """Width of an index."""
-        return int(math.log2(len(self.palette)))
+        return len(self.palette).bit_length() - 1
 
     @property
     def bytes(self) -> int:
@@ -175,7 +175,8 @@ def compressed(
 
 def _entries(palette: NDArray[np.float64], dtype: np.dtype[Any]) -> Tensor:
     """Entries rounded to a type, each once."""
-    return np.unique(palette.astype(dtype))
+    entries: Tensor = np.unique(palette.astype(dtype))
+    return entries
 
 
 def _filled(entries: Tensor, bits: int) -> Tensor:

@@ -109,11 +109,12 @@ def _best_intervals(values: Floats, weights: Floats, entries: int) -> NDArray[np
 
 def _refined(values: Floats, weight: Floats, first: Floats, starts: NDArray[np.intp]) -> Floats:
     """Lloyd's algorithm: borders halfway between means, means within borders, until nothing moves."""
+    ends = np.append(starts, len(values))
+    means: Floats = np.diff(first[ends]) / np.diff(weight[ends])
     for _ in range(_ROUNDS):
-        ends = np.append(starts, len(values))
-        means = np.diff(first[ends]) / np.diff(weight[ends])
-        moved = np.concatenate([[0], np.searchsorted(values, (means[:-1] + means[1:]) / 2, side="right")])
-        if np.array_equal(moved, starts) or not np.all(np.diff(moved) > 0):
+        moved = np.searchsorted(values, (means[:-1] + means[1:]) / 2, side="right")
+        if np.array_equal(moved, ends[1:-1]) or not np.all(np.diff(moved, prepend=0, append=len(values)) > 0):
             break
-        starts = moved
+        ends[1:-1] = moved
+        means = np.diff(first[ends]) / np.diff(weight[ends])
     return means

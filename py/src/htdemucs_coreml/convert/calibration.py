@@ -125,7 +125,7 @@ def _mixes(samples: int) -> Iterator[Stereo]:
     first, second, third, fourth = np.split(song, 4, axis=1)
     noise = np.stack(np.split(white_noise(2 * samples), 2))
     seconds = np.arange(samples) / SAMPLE_RATE_HZ
-    tones = sum(np.sin(2 * np.pi * hz * seconds) for hz in _TONES_HZ)
+    tones = sum((np.sin(2 * np.pi * hz * seconds) for hz in _TONES_HZ), np.zeros(samples))
     yield first
     yield 0.5 * second[::-1] + 0.01 * noise
     yield third * [[1.0], [0.0]]

@@ -90,8 +90,9 @@ def _weights(program: Program) -> Iterator[_Weight]:
     for function in program.functions.values():
         for operation in function.operations:
             constant = operation.inputs.get(WEIGHT) if operation.op_type in _WEIGHTED else None
-            is_constant = constant is not None and constant.op is not None and constant.op.op_type == "const"
-            if is_constant and constant not in known and constant.val.size >= MINIMUM_ELEMENTS:
+            if constant is None or constant in known or constant.op is None or constant.op.op_type != "const":
+                continue
+            if constant.val.size >= MINIMUM_ELEMENTS:
                 known.add(constant)
                 yield _Weight(constant, operation)
 

@@ -136,16 +136,18 @@ class Derivation:
         return "\n".join(lines) + "\n"
 
 
-class _Budget(click.ParamType):
-    """A number of bytes: ``20MB``, of a million bytes each."""
+def parse_size(text: str) -> int:
+    """A number of bytes: ``20MB``, of a million bytes each.
 
-    name = "size"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        matched = _SIZE.fullmatch(str(value))
-        if not matched:
-            self.fail(f"{value} is no size; write 20MB, 19.5MB, 800kB", param, ctx)
-        return round(float(matched[1]) * _UNITS[matched[2]])
+    Raises
+    ------
+    click.BadParameter
+        If it is none.
+    """
+    matched = _SIZE.fullmatch(text)
+    if not matched:
+        raise click.BadParameter(f"{text} is no size; write 20MB, 19.5MB, 800kB")
+    return round(float(matched[1]) * _UNITS[matched[2]])
 
 
 def measure(checkpoint: Checkpoint, folder: Path) -> Measurement:
@@ -222,7 +224,7 @@ def check(checkpoint: Checkpoint, derivation: Derivation, folder: Path) -> int:
     plan = parse_compression_plan(derivation.name, derivation.text())
     path = folder / f"{derivation.name}.mlpackage"
     convert_checkpoint(checkpoint, find_variant(BASE_VARIANT).with_compression(plan), path, derivation.measured.moments)
-    found = read_package(path).bytes
+    found: int = read_package(path).bytes
     if found > derivation.budget:
         raise BudgetError(f"the derived package has {found} bytes; the budget was {derivation.budget}")
     return found
@@ -256,18 +258,20 @@ def _fixed_bytes(
     path = folder / "whole.mlpackage"
     convert_checkpoint(checkpoint, find_variant(BASE_VARIANT).with_compression(plan), path)
     stored = sum(options[plan.name].bytes - _SLACK_PER_WEIGHT for options in weights.values())
-    return read_package(path).bytes - stored
+    whole: int = read_package(path).bytes
+    return whole - stored
 
 
 @click.command()
-@click.option("--budget", required=True, type=_Budget(), help="Bytes that the whole package may have: 20MB, 19.5MB.")
+@click.option("--budget", required=True, help="Bytes that the whole package may have: 20MB, 19.5MB.")
 @click.option("-o", "--output", required=True, type=click.Path(path_type=Path), help="The plan to write or replace.")
-def command(budget: int, output: Path) -> None:
+def command(budget: str, output: Path) -> None:
     """Derive a compression plan from the fixture model, for `convert --compression-file`."""
+    size = parse_size(budget)
     torch.set_num_threads(1)
     checkpoint = load_weights(find_model(MODEL), None)
     with tempfile.TemporaryDirectory() as folder:
-        derivation = choose(output.name.removesuffix(".toml"), budget, measure(checkpoint, Path(folder)))
+        derivation = choose(output.name.removesuffix(".toml"), size, measure(checkpoint, Path(folder)))
         found = check(checkpoint, derivation, Path(folder))
     with atomic_file(output) as partial:
         partial.write_text(derivation.text(), encoding="utf-8")

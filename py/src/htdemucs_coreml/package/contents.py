@@ -1,10 +1,11 @@
 """A readable listing of what a package holds, so that a difference between two packages has a name.
 
 One line per item, in order: ``metadata KEY VALUE``, ``interface model DIGEST``, ``interface FUNCTION DIGEST``,
-``operation NAME DIGEST`` and ``constant NAME TYPE DIGEST``. Digests are the first 16 hexadecimal digits of a sha256: of
-an operation's serialised form with its small constants, of a large constant's bytes in ``weight.bin``, of a function
-without its operations, and of the model without its functions and its user-defined metadata. So every field of a
-``model.mlmodel`` stands behind one of the lines.
+``operation NAME DIGEST`` and ``constant NAME TYPE DIGEST``, where a constant that stands in an operation is called
+``OPERATION.PARAMETER``. Digests are the first 16 hexadecimal digits of a sha256: of an operation's serialised form with
+its small constants, of a large constant's bytes in ``weight.bin``, of a function without its operations, and of the
+model without its functions and its user-defined metadata. So every field of a ``model.mlmodel`` stands behind one of
+the lines.
 """
 
 import hashlib
@@ -107,22 +108,39 @@ def _block_lines(path: Path, block: MIL_pb2.Block, weights: StoredWeights) -> It
         if not operation.outputs:
             raise PackageError(f"{path} holds an operation {operation.type} without a result; it is malformed")
         name = _one_line(operation.outputs[0].name)
-        serialised = operation.SerializeToString(deterministic=True)
         if operation.type != "const":
+            bare = MIL_pb2.Operation()
+            bare.CopyFrom(operation)
+            # Where a constant lies says nothing about this operation.
+            for parameter, value in _stored_parameters(bare):
+                yield _constant_line(f"{name}.{_one_line(parameter)}", value.type, value, weights)
+                value.blobFileValue.offset = 0
             used = [
                 small_constants.get(_one_line(binding.name), b"")
                 for _, argument in sorted(operation.inputs.items())
                 for binding in argument.arguments
             ]
-            yield f"operation {name} {short_digest(b''.join([serialised, *used]))}"
+            yield f"operation {name} {short_digest(b''.join([bare.SerializeToString(deterministic=True), *used]))}"
         elif operation.attributes["val"].HasField("blobFileValue"):
-            try:
-                content = weights.blob(operation.attributes["val"].blobFileValue.offset).data
-            except WeightFileError as error:
-                raise WeightFileError(f"constant {name} cannot be read: {error}") from error
-            yield f"constant {name} {_type_text(operation)} {short_digest(content)}"
+            yield _constant_line(name, operation.outputs[0].type, operation.attributes["val"], weights)
         else:
-            small_constants[name] = serialised
+            small_constants[name] = operation.SerializeToString(deterministic=True)
+
+
+def _stored_parameters(operation: MIL_pb2.Operation) -> Iterator[tuple[str, MIL_pb2.Value]]:
+    """Constants of ``weight.bin`` that stand in the operation itself, as those of compressed weights do."""
+    for parameter, argument in sorted(operation.inputs.items()):
+        for binding in argument.arguments:
+            if binding.value.HasField("blobFileValue"):
+                yield parameter, binding.value
+
+
+def _constant_line(name: str, declared: MIL_pb2.ValueType, value: MIL_pb2.Value, weights: StoredWeights) -> str:
+    try:
+        content = weights.blob(value.blobFileValue.offset).data
+    except WeightFileError as error:
+        raise WeightFileError(f"constant {name} cannot be read: {error}") from error
+    return f"constant {name} {_type_text(declared)} {short_digest(content)}"
 
 
 def _one_line(text: str) -> str:
@@ -133,8 +151,8 @@ def _one_line(text: str) -> str:
     )
 
 
-def _type_text(operation: MIL_pb2.Operation) -> str:
-    tensor = operation.outputs[0].type.tensorType
+def _type_text(declared: MIL_pb2.ValueType) -> str:
+    tensor = declared.tensorType
     shape = "x".join(str(dimension.constant.size) for dimension in tensor.dimensions)
     known = MIL_pb2.DataType.values()
     name = MIL_pb2.DataType.Name(tensor.dataType).lower() if tensor.dataType in known else f"type{tensor.dataType}"
