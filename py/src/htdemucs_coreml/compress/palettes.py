@@ -12,7 +12,7 @@ every machine.
 import numpy as np
 from numpy.typing import NDArray
 
-BINS = 512
+BINS = 256
 _ROUNDS = 1000
 
 Floats = NDArray[np.float64]
