@@ -40,9 +40,8 @@ def expected() -> Digests:
     return digests(threads=1, hash_seed=0)
 
 
-def test_no_variant_is_left_out_and_no_two_are_the_same(expected: Digests) -> None:
+def test_no_variant_and_no_file_is_left_out(expected: Digests) -> None:
     assert set(expected) == {name.removesuffix("-7_8s") for name in variants()}
-    assert len({json.dumps(files) for files in expected.values()}) == len(expected)
     assert all(len(files) == 3 for files in expected.values())
 
 
