@@ -68,6 +68,11 @@ build-swift *arguments:
     ci/swift build {{ swift_release }} --product htdemucs "$@"
     @echo "$(ci/swift build {{ swift_release }} --show-bin-path "$@")/htdemucs"
 
+# Render the project's songs with true stems into a folder to be made, or others: `--seed 7`, `--recipe FILE`, `--song NAME`
+[group('use')]
+songs-render output *arguments:
+    {{ develop }} python -m htdemucs_coreml.songs render --output "$@"
+
 # Copy the fixture package into a folder, to be changed or dragged into Xcode
 [group('use')]
 [no-cd]
@@ -201,7 +206,7 @@ update-goldens:
     {{ develop }} bash -c 'python py/goldens/small.py goldens/small && python -m htdemucs_coreml.cli.lock update \
       --name goldens.small --lock goldens/lock.json --contents goldens/contents goldens/small/manifest.json'
 
-# Record the bytes that the present code gives in goldens/lock.json: of the fixture, or of another model
+# Record the bytes that the present code gives in goldens/lock.json: of the fixture, of another model, or of the songs
 [group('change')]
 relock model="fixture":
     {{ develop }} ci/relock "$1"

@@ -1,6 +1,7 @@
 """Recipes are read back as they were written, and malformed ones are refused with a reason."""
 
 import dataclasses
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -98,7 +99,8 @@ def test_a_file_that_is_too_long_is_refused() -> None:
 @pytest.mark.parametrize("part", ["kit", "bass", "singer"])
 def test_what_there_is_not_is_named(part: str, field: str, value: str, reason: str) -> None:
     recipe = invent(2, genre="rock", seconds=8)
-    changed = [dataclasses.replace(each, **{field: value}) if each.name == part else each for each in recipe.parts]
+    change: dict[str, Any] = {field: value}
+    changed = [dataclasses.replace(each, **change) if each.name == part else each for each in recipe.parts]
     changed_recipe = dataclasses.replace(recipe, parts=tuple(changed))
     with pytest.raises(SongError, match=reason):
         compose(changed_recipe)

@@ -6,9 +6,11 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import htdemucs_coreml
 import rendered_songs
@@ -20,8 +22,8 @@ from htdemucs_coreml.songs.rendering import FULL_SCALE, Song, render, render_son
 _NO_VECTORS = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SPR AVX2 FMA3 SSE42 SSE41 SSSE3"
 
 
-def with_mix(recipe: Recipe, **changes: object) -> Recipe:
-    mix: Mix = dataclasses.replace(recipe.mix, **changes)  # type: ignore[arg-type]
+def with_mix(recipe: Recipe, **changes: Any) -> Recipe:
+    mix: Mix = dataclasses.replace(recipe.mix, **changes)
     return dataclasses.replace(recipe, mix=mix)
 
 
@@ -107,7 +109,7 @@ def test_fades_rise_and_fall(recipe: Recipe, song: Song) -> None:
     quarter = SAMPLE_RATE_HZ // 4
     end = recipe.samples - int(recipe.mix.silence_after * SAMPLE_RATE_HZ)
 
-    def level(samples: np.ndarray, start: int) -> float:
+    def level(samples: NDArray[np.int16], start: int) -> float:
         return float(np.square(samples[:, start : start + quarter].astype(np.float64)).mean())
 
     def falls(start: int) -> float:
@@ -122,7 +124,7 @@ def test_stems_sound_at_their_levels_while_they_sound(recipe: Recipe) -> None:
     louder["bass"] += 6.0
     before, after = render(recipe), render(with_mix(recipe, levels_db=louder))
 
-    def ratio(stems: dict[str, np.ndarray]) -> float:
+    def ratio(stems: dict[str, NDArray[np.int16]]) -> float:
         bass, guitar = (np.square(stems[name].astype(np.float64)).sum() for name in ("bass", "drums"))
         return 10 * float(np.log10(bass / guitar))
 
