@@ -15,6 +15,8 @@
   artefact,
   # Commands that write "$result".
   command,
+  # What of it the lock holds: a package, or one file.
+  compared ? "$result",
   # Sources that they and the comparison need.
   pythonPath ? sources.conversion,
   tests ? (_: { }),
@@ -72,7 +74,7 @@ let
       ''
         ${produce}
         python -m htdemucs_coreml.cli.lock check --name ${artefact} \
-          --lock ${lockFile} --contents ${listing}/contents "$result"
+          --lock ${lockFile} --contents ${listing}/contents "${compared}"
         cp -R "$result" "$out"
       '';
 in

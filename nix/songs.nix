@@ -5,6 +5,8 @@
 pinned {
   name = "songs";
   artefact = "songs";
+  # It holds the digest of every file.
+  compared = "$result/manifest.json";
   pythonPath = sources.songs;
   command = ''
     python -m htdemucs_coreml.songs render --output "$result"
