@@ -6,18 +6,17 @@ from pathlib import Path
 
 import torch
 
-from htdemucs_coreml.backends.base import CoreBackend
 from htdemucs_coreml.backends.interpreted import InterpreterBackend
 from htdemucs_coreml.backends.pytorch import TorchBackend
 from htdemucs_coreml.convert.variants import variants
-from htdemucs_coreml.core.contract import OUTPUT_NAMES, CoreOutputs
+from htdemucs_coreml.core.contract import OUTPUT_NAMES
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 from htdemucs_coreml.metrics import snr_db
 from htdemucs_coreml.models.registry import UnknownModelError, find_model
 from htdemucs_coreml.package.lock import LockVerdict, compare_with_lock, read_lock
 from htdemucs_coreml.package.reader import Package, read_package
+from htdemucs_coreml.segment import core_inputs, stem_waveforms
 from htdemucs_coreml.signals import synthetic_song
-from htdemucs_coreml.spectrogram import spectrogram, waveform_from_spectrogram
 from htdemucs_coreml.weights.cache import fetched_weights
 from htdemucs_coreml.weights.source import load_weights
 
@@ -109,11 +108,11 @@ def verify_package(
             f"{path} was made from weights {metadata.weights_sha256}, not from {checkpoint.sha256}; "
             "give the weights that it was made from with --weights"
         )
-    mix = torch.from_numpy(synthetic_song(metadata.segment_samples))[None]
-    expected = _predicted(TorchBackend(checkpoint, metadata.segment_samples), mix)
-    actual = _predicted(InterpreterBackend(path), mix)
+    inputs = core_inputs(torch.from_numpy(synthetic_song(metadata.segment_samples)))
+    expected = TorchBackend(checkpoint, metadata.segment_samples).predict(**inputs)
+    actual = InterpreterBackend(path).predict(**inputs)
     pairs = dict(zip(OUTPUT_NAMES, zip(actual, expected, strict=True), strict=True))
-    stems = _stems(actual), _stems(expected)
+    stems = stem_waveforms(actual), stem_waveforms(expected)
     return Verification(
         package=package,
         output_snr_db={name: snr_db(*pair) for name, pair in pairs.items()},
@@ -213,13 +212,3 @@ def missing_weights(package: Package, weights: Path | None) -> str | None:
     if not entry.weights or fetched_weights(entry) is not None:
         return None
     return f"the weights of {name} were neither given nor fetched: give them with --weights"
-
-
-def _predicted(backend: CoreBackend, mix: torch.Tensor) -> CoreOutputs:
-    mixed = spectrogram(mix)
-    return backend.predict(mixed.real.contiguous(), mixed.imag.contiguous(), mix)
-
-
-def _stems(outputs: CoreOutputs) -> torch.Tensor:
-    complex_stems = torch.complex(outputs.stems_real[0], outputs.stems_imag[0])
-    return waveform_from_spectrogram(complex_stems, outputs.stems_waveform.shape[-1]) + outputs.stems_waveform[0]

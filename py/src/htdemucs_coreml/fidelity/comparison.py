@@ -17,13 +17,14 @@ from htdemucs_coreml.backends.base import CoreBackend
 from htdemucs_coreml.backends.interpreted import InterpreterBackend
 from htdemucs_coreml.backends.pytorch import TorchBackend
 from htdemucs_coreml.fidelity.probes import PROBES, STRESS, probe
-from htdemucs_coreml.fidelity.scoring import inputs_of, stem_scores, stems_of
+from htdemucs_coreml.fidelity.scoring import stem_scores
 from htdemucs_coreml.files import atomic_file
 from htdemucs_coreml.mil import Analysis, analyse
 from htdemucs_coreml.mil import read_package as read_program
 from htdemucs_coreml.mil.tensor_types import DataType
 from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.package.reader import Package, read_package
+from htdemucs_coreml.segment import core_inputs, stem_waveforms
 from htdemucs_coreml.verification import VerificationError
 from htdemucs_coreml.weights.source import load_weights
 
@@ -103,16 +104,16 @@ def compare(paths: Sequence[Path], signals: Sequence[str], seed: int = HELD_OUT_
             raise VerificationError(f"{path} was not made from the weights of {metadata.model}; convert it again")
     reference = TorchBackend(checkpoint, samples)
     mixes = {name: torch.from_numpy(probe(name, samples, seed)) for name in signals}
-    expected = {name: reference.predict(**inputs_of(mix)) for name, mix in mixes.items()}
+    expected = {name: reference.predict(**core_inputs(mix)) for name, mix in mixes.items()}
     del reference
     compared = []
     for path, package in zip(paths, packages, strict=True):
         backend = InterpreterBackend(path)
         scores = {}
         for name, mix in mixes.items():
-            scores[name] = min(stem_scores(backend.predict(**inputs_of(mix)), expected[name], mix))
+            scores[name] = min(stem_scores(backend.predict(**core_inputs(mix)), expected[name], mix))
             click.echo(f"{package.metadata.variant} {name}: {scores[name]:.1f} dB", err=True)
-        silence = stems_of(backend.predict(**inputs_of(torch.zeros(2, samples))))
+        silence = stem_waveforms(backend.predict(**core_inputs(torch.zeros(2, samples))))
         compared.append(
             Comparison(package, analyse(read_program(path)), scores, _is_finite(backend, samples), _peak_dbfs(silence))
         )
@@ -128,7 +129,7 @@ def _is_finite(backend: CoreBackend, samples: int) -> bool:
     return all(
         bool(torch.isfinite(output).all())
         for mix in (noise, click_signal, square)
-        for output in backend.predict(**inputs_of((LARGEST_INPUT * mix).contiguous()))
+        for output in backend.predict(**core_inputs((LARGEST_INPUT * mix).contiguous()))
     )
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from htdemucs_coreml.core.contract import CoreOutputs
-from htdemucs_coreml.fidelity.scoring import inputs_of, stem_scores
+from htdemucs_coreml.fidelity.scoring import stem_scores
 from htdemucs_coreml.mil.emulation import Emulator
+from htdemucs_coreml.segment import core_inputs
 
 FLOAT16_MAXIMUM = 65504.0
 
@@ -71,7 +72,7 @@ def measure(emulator: Emulator, units: Sequence[Unit], mix: Tensor) -> Mapping[s
     unit_of = {operation: unit.name for unit in units for operation in unit.operations}
     largest = dict.fromkeys((unit.name for unit in units), 0.0)
     estimates: dict[str, CoreOutputs] = {}
-    values = dict(inputs_of(mix))
+    values = core_inputs(mix)
     by_name = {unit.name: unit for unit in units}
     for index, operation in enumerate(emulator.operations):
         name = unit_of.get(operation.name)

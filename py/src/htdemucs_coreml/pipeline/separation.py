@@ -13,7 +13,7 @@ from htdemucs_coreml.pipeline.chunk_plan import ChunkPlan, Segment
 from htdemucs_coreml.pipeline.overlap_add import OverlapAdd
 from htdemucs_coreml.pipeline.standardisation import IDENTITY, standardisation_of
 from htdemucs_coreml.pipeline.track import ForwardReader, TensorTrack, Track
-from htdemucs_coreml.spectrogram import spectrogram, waveform_from_spectrogram
+from htdemucs_coreml.segment import core_inputs, stem_waveforms
 
 
 class SeparationError(HTDemucsCoreMLError):
@@ -164,15 +164,7 @@ def _pieces(
 @torch.no_grad()
 def _stems_of_segment(waveform: Tensor, backend: CoreBackend, indices: list[int]) -> Tensor:
     """STFT, core and inverse STFT: ``[2, L]`` to ``[stems, 2, L]``."""
-    transformed = spectrogram(waveform)[None]
-    outputs = backend.predict(transformed.real.contiguous(), transformed.imag.contiguous(), waveform[None])
-    stems = torch.empty(len(indices), *waveform.shape)
-    # One stem at a time: the inverse of all at once would need several times the memory.
-    for position, index in enumerate(indices):
-        stem_spectrogram = torch.complex(outputs.stems_real[0, index], outputs.stems_imag[0, index])
-        from_spectrogram = waveform_from_spectrogram(stem_spectrogram, waveform.shape[-1])
-        stems[position] = outputs.stems_waveform[0, index] + from_spectrogram
-    return stems
+    return stem_waveforms(backend.predict(**core_inputs(waveform)), indices)
 
 
 def _require_finite(stems: Tensor, segment: Segment, names: list[str]) -> None:
