@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from htdemucs_coreml.convert.operation_names import block_of
-from htdemucs_coreml.fidelity.derivation import multiply_adds_of, plan_text, units_of
+from htdemucs_coreml.fidelity.derivation import multiply_adds_of, plan_text, units_of, whole_norms_of
 from htdemucs_coreml.fidelity.probes import probe
 from htdemucs_coreml.fidelity.selection import Candidate, energy, select
 from htdemucs_coreml.fidelity.sensitivity import Sensitivity, measure
@@ -35,7 +35,7 @@ def test_a_written_plan_makes_the_chosen_units_float16_and_nothing_else(program:
     candidates = [Candidate(name, count, {"music": energy(score[name])}) for name, count in by_unit.items()]
     chosen = select(candidates, total, 0.5)
     measured = {name: {"music": Sensitivity(score[name], 9000.0), "click": Sensitivity(10.0, 1.0)} for name in by_unit}
-    text = plan_text(chosen, measured, by_unit, total)
+    text = plan_text(chosen, measured, by_unit, total, whole_norms_of(program))
     plan = parse_plan("mixed", text)
     names = {candidate.name for candidate in chosen}
     expected = {name for unit in units_of(program) if unit.name in names for name in unit.operations}
@@ -44,6 +44,14 @@ def test_a_written_plan_makes_the_chosen_units_float16_and_nothing_else(program:
     plan.require_match(placed.values(), "fixture")
     assert text.count("headroom = 7, flagged = true") == len(by_unit)
     assert "worst_stem_db = 60.0" in text
+
+
+def test_norms_over_all_elements_belong_to_no_unit_and_stay_float32(program: Program) -> None:
+    norms = set(whole_norms_of(program))
+    blocks = {".".join(block_of(name)) for unit in units_of(program) for name in unit.operations}
+    assert {"time_transformer_0.norm_out", "frequency_encoder_3.dconv.0.1"} <= norms
+    assert not norms & blocks
+    assert "time_transformer_0.norm1" in blocks
 
 
 def test_a_unit_is_measured_as_if_it_alone_were_float16(program: Program) -> None:

@@ -4,6 +4,8 @@
    transformer layer is one unit: no cast is needed within it. Of an encoder or decoder each part is one, because its
    first convolutions cost most precision and its last ones save most. Segments of about a second are enough for that:
    rounding errors are relative, and their share does not grow with the length of a segment.
+   Norms over all elements of a value stay float32 and belong to no unit: with a float16 accumulator, which a device may
+   have, the sum of so many squares is infinite and what follows is lost. Two casts each are the cheapest way out.
 2. Units are chosen by error for each multiply-add of the 7.8 s program until a share of all multiply-adds is reached.
 3. The plan is written with the measurements beside it.
 
@@ -11,6 +13,7 @@ Everything runs on one thread, so that the sums in it, and with them the plan, a
 """
 
 import json
+import math
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -29,6 +32,7 @@ from htdemucs_coreml.files import atomic_file
 from htdemucs_coreml.mil import Program, read_package
 from htdemucs_coreml.mil.analysis import operation_multiply_adds
 from htdemucs_coreml.mil.emulation import Emulator
+from htdemucs_coreml.mil.program import Operation
 from htdemucs_coreml.models.registry import find_model, registry
 from htdemucs_coreml.weights.source import load_weights
 
@@ -45,15 +49,30 @@ def units_of(program: Program) -> tuple[Unit, ...]:
     """The units of a core's program that have multiply-adds, in the order of execution."""
     operations: dict[str, list[str]] = {}
     products: set[str] = set()
+    norms = set(whole_norms_of(program))
     for operation in program.main.operations:
         block = block_of(operation.name)
-        if not block:
+        if not block or ".".join(block) in norms:
             continue
         name = block[0] if _WHOLE in block[0] else ".".join(block[:2])
         operations.setdefault(name, []).append(operation.name)
         if operation_multiply_adds(operation):
             products.add(name)
     return tuple(Unit(name, frozenset(names)) for name, names in operations.items() if name in products)
+
+
+def whole_norms_of(program: Program) -> tuple[str, ...]:
+    """Blocks that normalise over several axes together, in the order of execution."""
+    return tuple(
+        ".".join(block_of(operation.name))
+        for operation in program.main.operations
+        if operation.type == "layer_norm" and _normalised_axes(operation) > 1
+    )
+
+
+def _normalised_axes(operation: Operation) -> int:
+    (axes,) = operation.inputs["axes"]
+    return math.prod(axes.type.shape)
 
 
 def multiply_adds_of(program: Program) -> tuple[Mapping[str, int], int]:
@@ -68,8 +87,9 @@ def plan_text(
     measured: Mapping[str, Mapping[str, Sensitivity]],
     multiply_adds: Mapping[str, int],
     total: int,
+    whole_norms: Sequence[str],
 ) -> str:
-    """The plan's file: a rule for the chosen units, and what was measured of all."""
+    """The plan's file: rules for the chosen units and the norms in them, and what was measured of all."""
     share = sum(candidate.multiply_adds for candidate in chosen) / total
     lines = [
         "# Written by `just derive-mixed`; do not edit.",
@@ -83,6 +103,7 @@ def plan_text(
         "]",
         'type = "float16"',
         "",
+        *_norm_lines(chosen, whole_norms),
         "[derivation]",
         f'model = "{MODEL}"',
         f"segment_samples = {SCAN_SAMPLES}",
@@ -97,6 +118,13 @@ def plan_text(
         *_unit_lines(chosen, measured, multiply_adds, total),
     ]
     return "\n".join(lines) + "\n"
+
+
+def _norm_lines(chosen: Sequence[Candidate], whole_norms: Sequence[str]) -> Iterator[str]:
+    inner = sorted(norm for norm in whole_norms if any(norm.startswith(f"{unit.name}.") for unit in chosen))
+    if inner:
+        yield "# The squares of so many elements overflow a float16 accumulator."
+        yield from ("[[rules]]", "blocks = [", *(f'    "{norm}",' for norm in inner), "]", 'type = "float32"', "")
 
 
 def _unit_lines(
@@ -151,7 +179,8 @@ def derive(folder: Path) -> str:
         )
         for name, by_signal in measured.items()
     ]
-    return plan_text(select(candidates, total, SHARE), measured, multiply_adds, total)
+    chosen = select(candidates, total, SHARE)
+    return plan_text(chosen, measured, multiply_adds, total, whole_norms_of(programs["scan"]))
 
 
 @click.command()
