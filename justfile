@@ -185,20 +185,20 @@ parity song *arguments:
 parity-swift *arguments:
     {{ with_packages }} {{ develop }} python py/bench/swift_parity.py --tool "$(just build-swift | tail -n 1)" "$@"
 
-# Compare 7.8 s packages of the fixture, one for each precision plan, with PyTorch on held-out signals (minutes)
+# Measure every variant's 7.8 s package of the fixture and compare with docs/fidelity.toml and with the bars (minutes)
 [group('check')]
-fidelity *arguments:
-    packages=$(for plan in float32 mixed design-selector float16; do just build "mlpackages.fixture.$plan-7_8s" | tail -n 1 || exit; done) && \
-      {{ develop }} python -m htdemucs_coreml.fidelity.comparison "$@" $packages
+fidelity:
+    {{ develop }} ci/measure-fidelity check
 
 # Compute the goldens anew and compare them with goldens/small
 [group('check')]
 check-goldens:
     {{ develop }} python -m htdemucs_coreml.goldens check goldens/small "$(just build goldens | tail -n 1)"
 
-# Compare packages of every precision plan with PyTorch and write docs/fidelity.md
+# Measure the packages that have changed since, and write docs/fidelity.toml and docs/fidelity.md (minutes)
 [group('change')]
-update-fidelity: (fidelity "-o" "docs/fidelity.md")
+update-fidelity:
+    {{ develop }} ci/measure-fidelity update
 
 # Compute the goldens anew and write them into goldens/small, and their index into the lock
 [group('change')]

@@ -1,13 +1,10 @@
-"""Scores of a core's outputs, stem by stem."""
+"""Scores of stems."""
 
 from torch import Tensor
 
-from htdemucs_coreml.core.contract import CoreOutputs
 from htdemucs_coreml.metrics import stem_snr_db
-from htdemucs_coreml.segment import stem_waveforms
 
 
-def stem_scores(estimate: CoreOutputs, reference: CoreOutputs, mix: Tensor) -> list[float]:
-    """Score of every stem in dB; see `htdemucs_coreml.metrics.stem_snr_db`."""
-    pairs = zip(stem_waveforms(estimate), stem_waveforms(reference), strict=True)
-    return [stem_snr_db(judged, truth, mix) for judged, truth in pairs]
+def stem_scores(estimates: Tensor, references: Tensor, mix: Tensor) -> tuple[float, ...]:
+    """Score in dB of each of the stems [S, 2, L]; see `htdemucs_coreml.metrics.stem_snr_db`."""
+    return tuple(stem_snr_db(*pair, mix) for pair in zip(estimates, references, strict=True))

@@ -8,7 +8,7 @@ from torch import Tensor
 from htdemucs_coreml.core.contract import CoreOutputs
 from htdemucs_coreml.fidelity.scoring import stem_scores
 from htdemucs_coreml.mil.emulation import Emulator
-from htdemucs_coreml.segment import core_inputs
+from htdemucs_coreml.segment import core_inputs, stem_waveforms
 
 FLOAT16_MAXIMUM = 65504.0
 
@@ -85,8 +85,9 @@ def measure(emulator: Emulator, units: Sequence[Unit], mix: Tensor) -> Mapping[s
         emulator.advance(values, index)
         made = [values[output.name] for output in operation.outputs if output.name in values]
         largest[name] = max([largest[name], *map(_largest, taken + made)])
-    reference = CoreOutputs(**{name: values[name] for name in CoreOutputs._fields})
-    return {name: Sensitivity(min(stem_scores(estimates[name], reference, mix)), largest[name]) for name in by_name}
+    reference = stem_waveforms(CoreOutputs(**{name: values[name] for name in CoreOutputs._fields}))
+    scores = {name: min(stem_scores(stem_waveforms(estimates[name]), reference, mix)) for name in by_name}
+    return {name: Sensitivity(scores[name], largest[name]) for name in by_name}
 
 
 def _largest(tensor: Tensor) -> float:

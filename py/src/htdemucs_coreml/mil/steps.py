@@ -79,6 +79,20 @@ def prepare(function: Function) -> tuple[tuple[Step, ...], Mapping[str, Tensor]]
     return steps, {output.name: preparation.tensor(output) for output in outputs if isinstance(output, Constant)}
 
 
+def unpacked_constants(function: Function) -> Mapping[str, Constant]:
+    """What a function's constant expressions make, by the names of their results.
+
+    Raises
+    ------
+    UnsupportedError, ProgramError
+        As `prepare`.
+    """
+    preparation = _Preparation()
+    for operation in function.constant_expressions:
+        preparation.unpack(operation)
+    return preparation.unpacked
+
+
 def guarded(operation: Operation, error: type[MILError], function: Callable[[], Any]) -> Any:
     """Call an implementation and turn what it raises into an error that names the operation.
 
@@ -102,12 +116,12 @@ class _Preparation:
     """Unpacked constants by name, and tensors of constants, each made once."""
 
     def __init__(self) -> None:
-        self._unpacked: dict[str, Constant] = {}
+        self.unpacked: dict[str, Constant] = {}
         self._tensors: dict[tuple[Constant, bool], Tensor] = {}
 
     def resolve(self, argument: Argument) -> Argument:
         """Replace the result of a constant expression by the constant that it was unpacked to."""
-        return self._unpacked.get(argument.name, argument) if isinstance(argument, Value) else argument
+        return self.unpacked.get(argument.name, argument) if isinstance(argument, Value) else argument
 
     def unpack(self, operation: Operation) -> None:
         """Evaluate a constant expression."""
@@ -119,7 +133,7 @@ class _Preparation:
         (output,) = operation.outputs
         if array.shape != output.type.shape or array.dtype != output.type.dtype.numpy:
             raise ProgramError(f"{operation} makes {array.dtype}{list(array.shape)}; declared is {output.type}")
-        self._unpacked[output.name] = Constant(output.name, output.type, array.reshape(-1))
+        self.unpacked[output.name] = Constant(output.name, output.type, array.reshape(-1))
 
     def step(self, operation: Operation, dying: tuple[str, ...]) -> Step:
         """Bind an operation's parameters."""
