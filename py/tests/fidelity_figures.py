@@ -42,7 +42,7 @@ def package_figures(
         weights_snr_db=75.5,
         silence_dbfs=float("-inf"),
         finite=True,
-        pessimistic_db=None,
+        pessimistic_db=41.25,
         signals={name: signal_figures(snr_db) for name in PROBES} | dict(signals or {}),
     )
     return replace(figures, **changes)  # type: ignore[arg-type]

@@ -28,7 +28,7 @@ def test_the_same_figures_agree() -> None:
         ({"casts": 40}, "casts is 40; the data say 39"),
         ({"bytes": 1}, "bytes is 1; the data say 67100000"),
         ({"finite": False}, "finite is False; the data say True"),
-        ({"pessimistic_db": 40.0}, "pessimistic_db is 40.0 dB; the data say not measured"),
+        ({"pessimistic_db": 40.0}, "pessimistic_db is 40.0 dB; the data say 41.2 dB"),
         ({"silence_dbfs": -200.0}, "silence_dbfs is -200.0 dB; the data say -inf dB"),
         ({"weights_snr_db": math.nan}, "weights_snr_db is nan dB; the data say 75.5 dB"),
         ({"largest_float16": 6550.0}, "headroom is 20.0 dB; the data say 40.0 dB"),

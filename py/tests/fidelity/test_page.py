@@ -1,3 +1,5 @@
+import math
+
 import pytest
 
 from fidelity_figures import package_figures, results, signal_figures
@@ -49,8 +51,7 @@ def test_every_variant_has_a_figure_for_every_signal_in_every_table() -> None:
         ({"largest_float16": 65504 / 8}, "headroom", "8"),
         ({"largest_float16": 65504 / 7.9}, "headroom", "**7.9**, flagged"),
         ({"largest_float16": 0.0}, "headroom", "-"),
-        ({"pessimistic_db": 41.25}, "pessimistic", "41.2"),
-        ({}, "pessimistic", "-"),
+        ({}, "pessimistic", "41.2"),
         ({"finite": False}, "finite", "**no**"),
         ({"silence_dbfs": -123.4}, "silence", "-123.4 dBFS"),
         ({"float16_share": 0.8521}, "float16", "85.2%"),
@@ -97,7 +98,7 @@ def test_the_question_of_attention_is_answered_from_figures(gain_db: float, answ
     single = package_figures(snr_db=(70.25 + gain_db, 90.0), casts=87)
     text = page(results({"mixed-7_8s": package_figures()}, {"mixed-7_8s": single}), [])
     found = " ".join(section(text, "Attention in float16 or float32"))
-    assert f"`mixed-7_8s` {gain_db:+.1f} dB for 48 more casts" in found
+    assert f"`mixed-7_8s` by {gain_db:+.1f} dB, on the pessimistic machine by +0.0 dB, for 48 more casts" in found
     assert answer in found
 
 
@@ -106,8 +107,16 @@ def test_a_loss_on_the_pessimistic_machine_decides_about_attention_too() -> None
         {"mixed-7_8s": package_figures(pessimistic_db=40.0)}, {"mixed-7_8s": package_figures(pessimistic_db=52.0)}
     )
     found = " ".join(section(page(made, []), "Attention in float16 or float32"))
-    assert "pessimistically +12.0 dB" in found
+    assert "on the pessimistic machine by +12.0 dB" in found
     assert "up to 12.0 dB" in found
+
+
+def test_attention_that_overflows_either_way_gains_nothing() -> None:
+    overflowing = package_figures(pessimistic_db=-math.inf)
+    made = results({"float16-7_8s": overflowing}, {"float16-7_8s": overflowing})
+    found = " ".join(section(page(made, []), "Attention in float16 or float32"))
+    assert "on the pessimistic machine by +0.0 dB" in found
+    assert "its products may be float16" in found
 
 
 def palette(worst_db: float) -> PackageFigures:

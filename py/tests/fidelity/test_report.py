@@ -85,15 +85,6 @@ def test_figures_under_other_conditions_are_void(before: Results) -> None:
     assert len(measurements.done) == 6
 
 
-def test_figures_without_the_pessimistic_machine_are_incomplete_once_there_is_one(
-    before: Results, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(report, "MACHINE", lambda program: program)
-    measurements = FakeMeasurements()
-    collect(measurements, before)
-    assert set(DIGESTS) < set(measurements.done)
-
-
 def test_an_interrupted_update_goes_on_where_it_was(before: Results) -> None:
     changed = {name: digest[::-1].replace("1", "6") for name, digest in DIGESTS.items()} | {"mixed-7_8s": "5" * 64}
     kept: list[Results] = []

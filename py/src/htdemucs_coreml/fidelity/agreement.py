@@ -56,15 +56,9 @@ def _of_signal(now: SignalFigures, before: SignalFigures, tolerance_db: float) -
         yield from _level(what, ours, theirs, tolerance_db)
 
 
-def _level(what: str, now: float | None, before: float | None, tolerance_db: float) -> Iterator[str]:
-    if now == before:
-        return
-    if now is None or before is None or not abs(now - before) <= tolerance_db:
-        yield f"{what} is {_text(now)}; the data say {_text(before)}"
-
-
-def _text(level: float | None) -> str:
-    return "not measured" if level is None else f"{level:.1f} dB"
+def _level(what: str, now: float, before: float, tolerance_db: float) -> Iterator[str]:
+    if now != before and not abs(now - before) <= tolerance_db:
+        yield f"{what} is {now:.1f} dB; the data say {before:.1f} dB"
 
 
 def _decibels(value: float) -> float:

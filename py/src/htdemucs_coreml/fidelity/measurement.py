@@ -29,7 +29,7 @@ def measured(
     package: Package,
     references: Sequence[Reference],
     float32_program: Program,
-    pessimistic_db: float | None = None,
+    pessimistic_db: float,
     tell: Callable[[str], None] = lambda _: None,
 ) -> PackageFigures:
     """Measure a package.
@@ -42,7 +42,7 @@ def measured(
         Signals, of the package's segment and model.
     float32_program : Program
         Of the same model and segment: its weights are those that others are compared with.
-    pessimistic_db : float, optional
+    pessimistic_db : float
         What was measured on the pessimistic machine.
     tell : Callable
         Told of each signal that is done, in a line.

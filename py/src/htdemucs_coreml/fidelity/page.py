@@ -50,8 +50,8 @@ _DEFINITIONS = """## What the figures are
 - **Headroom**: float16's largest number, 65,504, through the largest magnitude among float16 values and constants on
   any signal, the {stress} included; flagged under {headroom:.0f}. What an operation makes inside itself does not count.
 - **Weights**: SNR of the stored weights against the float32 package's, each tensor relative to its own energy.
-- **Pessimistic**: the worst stem on a machine that rounds partial sums of 64 products to float16, with segments of
-  about a second.
+- **Pessimistic**: the worst stem on a machine with float16 accumulators, with segments of about a second: a float16
+  operation sums 64 terms, rounds that to float16 and adds it in float16. What a device gives lies between the two.
 - **Silence**: peak of all stems for a silent mix. **Finite**: all outputs are, for noise, a single sample and a square
   wave of magnitude {largest:,.0f}."""
 
@@ -103,7 +103,7 @@ def _variants(packages: Mapping[str, PackageFigures]) -> str:
                 _db(held_out_worst_db(one)),
                 _db(_mean([figure for columns in _deciding(one) for figure in columns.snr_db])),
                 _change(_largest([figure for columns in _deciding(one) for figure in columns.si_sdr_change_db])),
-                _NONE if one.pessimistic_db is None else _db(one.pessimistic_db),
+                _db(one.pessimistic_db),
                 _headroom(one),
                 _db(one.weights_snr_db),
                 f"{_db(one.silence_dbfs)} dBFS",
@@ -160,16 +160,15 @@ def _attention(results: Results) -> Iterator[str]:
             rows.append(
                 [
                     *(f"`{name}`", kind, _db(held_out_worst_db(one)), _db(min(one.signals[STRESS].snr_db))),
-                    _NONE if one.pessimistic_db is None else _db(one.pessimistic_db),
+                    _db(one.pessimistic_db),
                     *(f"{one.float16_share:.1%}", str(one.casts)),
                 ]
             )
-        pairs = [(held_out_worst_db(half), held_out_worst_db(single))]
-        if half.pessimistic_db is not None and single.pessimistic_db is not None:
-            pairs.append((half.pessimistic_db, single.pessimistic_db))
-        changes += [after - before for before, after in pairs]
+        change = _difference(held_out_worst_db(single), held_out_worst_db(half))
+        pessimistic = _difference(single.pessimistic_db, half.pessimistic_db)
+        changes += [change, pessimistic]
         facts.append(
-            f"`{name}` {', pessimistically '.join(f'{after - before:+.1f} dB' for before, after in pairs)} for "
+            f"`{name}` by {change:+.1f} dB, on the pessimistic machine by {pessimistic:+.1f} dB, for "
             f"{single.casts - half.casts} more casts"
         )
     answer = (
@@ -249,6 +248,10 @@ def _mean(values: Sequence[float]) -> float:
 def _largest(changes: Sequence[float]) -> float:
     """The change by which most is lost, or, where nothing is lost, the largest."""
     return min(changes) if min(changes) < 0 else max(changes)
+
+
+def _difference(after: float, before: float) -> float:
+    return 0.0 if after == before else after - before
 
 
 def _headroom(figures: PackageFigures) -> str:

@@ -1,6 +1,6 @@
-"""Variants on a machine that rounds more often than their programs say, with segments of about a second."""
+"""Variants on the pessimistic machine, with segments of about a second: its sums take long."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,26 +13,21 @@ from htdemucs_coreml.convert.variants import Variant
 from htdemucs_coreml.fidelity.measurement import predicted_stems
 from htdemucs_coreml.fidelity.probes import probe
 from htdemucs_coreml.fidelity.scoring import stem_scores
-from htdemucs_coreml.mil import Interpreter, Program
 from htdemucs_coreml.mil import read_package as read_program
+from htdemucs_coreml.mil.pessimistic import PessimisticInterpreter
 from htdemucs_coreml.segment import core_inputs, stem_waveforms
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 
 SAMPLES = 44 * 1024
 
-Machine = Callable[[Program], Interpreter]
-"""Makes what executes a program."""
-
 
 class PessimisticScores:
-    """Scores of variants on a machine, against float32 PyTorch.
+    """Scores of variants on a pessimistic machine, against float32 PyTorch.
 
     Parameters
     ----------
     checkpoint : Checkpoint
         The model's weights.
-    machine : Machine
-        Makes what executes the programs.
     signals : sequence of str
         Names of the signals.
     seed : int
@@ -41,10 +36,8 @@ class PessimisticScores:
         Length of a segment.
     """
 
-    def __init__(
-        self, checkpoint: Checkpoint, machine: Machine, signals: Sequence[str], seed: int, samples: int = SAMPLES
-    ) -> None:
-        self._checkpoint, self._machine, self._samples = checkpoint, machine, samples
+    def __init__(self, checkpoint: Checkpoint, signals: Sequence[str], seed: int, samples: int = SAMPLES) -> None:
+        self._checkpoint, self._samples = checkpoint, samples
         self._mixes = [torch.from_numpy(probe(name, samples, seed)) for name in signals]
         self._expected: list[Tensor] = []
 
@@ -63,7 +56,7 @@ class PessimisticScores:
             self._expected = [stem_waveforms(reference.predict(**core_inputs(mix))) for mix in self._mixes]
         path = folder / f"{variant.name}.short.mlpackage"
         convert_checkpoint(self._checkpoint, replace(variant, segment_samples=self._samples), path)
-        interpreter = self._machine(read_program(path))
+        interpreter = PessimisticInterpreter(read_program(path))
         return min(
             score
             for mix, expected in zip(self._mixes, self._expected, strict=True)

@@ -21,7 +21,7 @@ from htdemucs_coreml.fidelity.bars import shipped_bars, verdicts
 from htdemucs_coreml.fidelity.errors import FidelityError
 from htdemucs_coreml.fidelity.measurement import VERSION, measured
 from htdemucs_coreml.fidelity.page import page
-from htdemucs_coreml.fidelity.pessimistic import Machine, PessimisticScores
+from htdemucs_coreml.fidelity.pessimistic import PessimisticScores
 from htdemucs_coreml.fidelity.probes import PROBES, STRESS
 from htdemucs_coreml.fidelity.references import Reference, references
 from htdemucs_coreml.fidelity.results import Conditions, PackageFigures, Results, read_results, rounded, write_results
@@ -36,7 +36,6 @@ from htdemucs_coreml.weights.source import load_weights
 
 HELD_OUT_SEED = 2
 FLOAT32_VARIANT = FLOAT32_PLAN.name + SHORT_SUFFIX
-MACHINE: Machine | None = None
 
 
 class Measurements:
@@ -96,11 +95,9 @@ class Measurements:
         return read_program(self.packages[FLOAT32_VARIANT].path)
 
     @cached_property
-    def _pessimistic(self) -> PessimisticScores | None:
-        if MACHINE is None:
-            return None
+    def _pessimistic(self) -> PessimisticScores:
         signals = [name for name in self.conditions.signals if name != STRESS]
-        return PessimisticScores(self._checkpoint, MACHINE, signals, self.conditions.seed)
+        return PessimisticScores(self._checkpoint, signals, self.conditions.seed)
 
     def pytorch_float64_snr_db(self) -> dict[str, tuple[float, ...]]:
         """Score of float32 PyTorch against float64 PyTorch, by signal."""
@@ -118,8 +115,7 @@ class Measurements:
         return self._measured(read_package(path), variant)
 
     def _measured(self, package: Package, variant: Variant) -> PackageFigures:
-        machine = self._pessimistic
-        pessimistic_db = None if machine is None else machine.worst_db(variant, self._folder)
+        pessimistic_db = self._pessimistic.worst_db(variant, self._folder)
         return measured(package, self.references, self._float32_program, pessimistic_db, self._tell)
 
 
@@ -140,7 +136,7 @@ def collected(measurements: Measurements, earlier: Results | None, keep: Callabl
     results = replace(earlier, packages={}, attention={})
     for name, package in measurements.packages.items():
         before = earlier.packages.get(name)
-        is_known = before is not None and before.sha256 == package.digest and _is_complete(before)
+        is_known = before is not None and before.sha256 == package.digest
         figures = before if before is not None and is_known else measurements.measure(name)
         results = replace(results, packages={**results.packages, name: figures})
         keep(_with_rest(results, earlier))
@@ -149,15 +145,11 @@ def collected(measurements: Measurements, earlier: Results | None, keep: Callabl
             continue
         before, known = earlier.attention.get(name), earlier.packages.get(name)
         is_known = known is not None and known.sha256 == measurements.packages[name].digest
-        if before is None or not is_known or not _is_complete(before):
+        if before is None or not is_known:
             before = measurements.measure_attention(name)
         results = replace(results, attention={**results.attention, name: before})
     keep(results)
     return rounded(results)
-
-
-def _is_complete(figures: PackageFigures) -> bool:
-    return (figures.pessimistic_db is None) == (MACHINE is None)
 
 
 def _with_rest(results: Results, earlier: Results) -> Results:

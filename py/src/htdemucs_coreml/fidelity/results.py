@@ -70,8 +70,9 @@ class PackageFigures:
         Peak of all stems where the input is silent.
     finite : bool
         Whether all outputs are finite for inputs of a magnitude of 10,000.
-    pessimistic_db : float or None
-        Worst stem on any signal but the click, on a machine that rounds partial sums; None where that was not measured.
+    pessimistic_db : float
+        Worst stem on any signal but the click, on a pessimistic machine (`htdemucs_coreml.mil.pessimistic`) and with
+        segments of about a second.
     signals : Mapping of str to SignalFigures
         By the signal's name.
     """
@@ -85,7 +86,7 @@ class PackageFigures:
     weights_snr_db: float
     silence_dbfs: float
     finite: bool
-    pessimistic_db: float | None
+    pessimistic_db: float
     signals: Mapping[str, SignalFigures]
 
     @property
@@ -217,7 +218,7 @@ def _package(table: Mapping[str, Any]) -> PackageFigures:
         signal: SignalFigures(**{name: tuple(map(float, values)) for name, values in columns.items()})
         for signal, columns in table["signals"].items()
     }
-    return PackageFigures(**{"pessimistic_db": None, **table, "signals": signals})
+    return PackageFigures(**{**table, "signals": signals})
 
 
 def _package_lines(section: str, figures: PackageFigures) -> Iterator[str]:
@@ -231,8 +232,7 @@ def _package_lines(section: str, figures: PackageFigures) -> Iterator[str]:
     yield f"weights_snr_db = {_decibel(figures.weights_snr_db)}"
     yield f"silence_dbfs = {_decibel(figures.silence_dbfs)}"
     yield f"finite = {_literal(figures.finite)}"
-    if figures.pessimistic_db is not None:
-        yield f"pessimistic_db = {_decibel(figures.pessimistic_db)}"
+    yield f"pessimistic_db = {_decibel(figures.pessimistic_db)}"
     for signal, columns in figures.signals.items():
         yield f"[{section}.signals.{signal}]"
         yield f"snr_db = {_decibels(columns.snr_db)}"
