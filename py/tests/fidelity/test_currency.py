@@ -5,19 +5,29 @@ from pathlib import PurePosixPath
 
 import pytest
 
+from committed_goldens import REPOSITORY
 from fidelity_figures import package_figures, results
 from htdemucs_coreml.convert.variants import variants
+from htdemucs_coreml.fidelity.bars import shipped_bars, verdicts
 from htdemucs_coreml.fidelity.currency import outdated
 from htdemucs_coreml.fidelity.page import page
-from htdemucs_coreml.fidelity.results import Results
+from htdemucs_coreml.fidelity.results import Results, read_results
 from htdemucs_coreml.package.digests import tree_sha256
-from htdemucs_coreml.package.lock import LockEntry
+from htdemucs_coreml.package.lock import LockEntry, read_lock
 from htdemucs_coreml.precision.plans import SHORT_SUFFIX
 
 SHORT_VARIANTS = tuple(name for name in variants() if name.endswith(SHORT_SUFFIX))
 FILES = {PurePosixPath("Manifest.json"): "c" * 64}
 MEASURED = results({"mixed-7_8s": package_figures(sha256=tree_sha256(FILES))})
 LOCK = {"mlpackages.fixture.mixed-7_8s": LockEntry(FILES, None)}
+
+
+def test_the_committed_page_is_what_the_data_give_and_the_data_are_of_the_locked_packages() -> None:
+    measured = read_results(REPOSITORY / "docs" / "fidelity.toml")
+    text = (REPOSITORY / "docs" / "fidelity.md").read_text(encoding="utf-8")
+    made = verdicts(measured, shipped_bars(), variants())
+    lock = read_lock(REPOSITORY / "goldens" / "lock.json")
+    assert list(outdated(measured, text, made, lock, SHORT_VARIANTS)) == []
 
 
 def lines(measured: Results = MEASURED, lock: dict[str, LockEntry] = LOCK, edit: str = "") -> list[str]:
