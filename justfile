@@ -153,6 +153,11 @@ check-redistribution:
 repro *arguments:
     {{ develop }} bash -c 'PYTHONPATH="$PYTHONPATH:py:py/tests" python -m repro run "$@"' repro "$@"
 
+# Print what `repro --json FILE` wrote as the table of docs/reproducibility.md
+[group('check')]
+repro-table file:
+    @{{ develop }} bash -c 'PYTHONPATH="$PYTHONPATH:py:py/tests" python -m repro table "$1"' repro-table "$1"
+
 # Install with pip alone, as the README says under "Without Nix", and use what is installed; with this Python 3.11
 [group('check')]
 check-pip python="python3.11":

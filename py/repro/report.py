@@ -102,7 +102,7 @@ def _markdown(table: Mapping[str, Any]) -> Iterator[str]:
     packages = ", ".join(f"{name} `{digest[:12]}…`" for name, digest in subject["packages"].items())
     what = "the fixture at full size" if subject["kind"] == "full" else "the small model of the tests"
     yield f"{table['date']}, commit {table['commit']}; {machine['cpu']}, {machine['cores']} cores, {machine['system']};"
-    yield f"Python {machine['python']}, torch {machine['torch']}, coremltools {machine['coremltools']}, "
+    yield f"Python {machine['python']}, torch {machine['torch']}, coremltools {machine['coremltools']},"
     yield f"numpy {machine['numpy']}; {what}: {packages}"
     yield ""
     yield "| variation | what is different | bytes | control |"
