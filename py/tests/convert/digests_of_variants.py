@@ -17,7 +17,7 @@ import torch
 
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.convert.variants import variants
-from htdemucs_coreml.precision.plans import SHORT_SUFFIX
+from htdemucs_coreml.plan_files import SHORT_SUFFIX
 from htdemucs_coreml.weights.source import load_weights
 from small_model import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY
 

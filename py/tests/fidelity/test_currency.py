@@ -14,7 +14,7 @@ from htdemucs_coreml.fidelity.page import page
 from htdemucs_coreml.fidelity.results import Results, read_results
 from htdemucs_coreml.package.digests import tree_sha256
 from htdemucs_coreml.package.lock import LockEntry, read_lock
-from htdemucs_coreml.precision.plans import SHORT_SUFFIX
+from htdemucs_coreml.plan_files import SHORT_SUFFIX
 
 SHORT_VARIANTS = tuple(name for name in variants() if name.endswith(SHORT_SUFFIX))
 FILES = {PurePosixPath("Manifest.json"): "c" * 64}

@@ -10,7 +10,7 @@ from htdemucs_coreml.convert.variants import Variant
 from htdemucs_coreml.fidelity.errors import FidelityError
 from htdemucs_coreml.fidelity.probes import STRESS
 from htdemucs_coreml.fidelity.results import PackageFigures, Results
-from htdemucs_coreml.precision.plans import SHORT_SUFFIX
+from htdemucs_coreml.plan_files import SHORT_SUFFIX
 
 _KEYS = frozenset(
     {

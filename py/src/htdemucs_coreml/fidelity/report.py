@@ -30,7 +30,8 @@ from htdemucs_coreml.mil import Program
 from htdemucs_coreml.mil import read_package as read_program
 from htdemucs_coreml.models.registry import find_model
 from htdemucs_coreml.package.reader import Package, read_package
-from htdemucs_coreml.precision.plans import FLOAT32_PLAN, SHORT_SUFFIX
+from htdemucs_coreml.plan_files import SHORT_SUFFIX
+from htdemucs_coreml.precision.plans import FLOAT32_PLAN
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from htdemucs_coreml.weights.source import load_weights
 
