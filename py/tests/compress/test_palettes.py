@@ -51,7 +51,7 @@ def test_many_normal_values_come_as_near_as_the_best_quantiser_of_a_normal_distr
 
 
 def test_more_weight_draws_entries_nearer() -> None:
-    values = np.linspace(0, 1, 1001)
+    values: Floats = np.linspace(0, 1, 1001, dtype=np.float64)
     even = best_palette(values, np.ones(1001), 4)
     uneven = best_palette(values, np.where(values > 0.5, 100.0, 1.0), 4)
     assert np.sum(uneven > 0.5) > np.sum(even > 0.5)

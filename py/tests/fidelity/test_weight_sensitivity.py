@@ -29,9 +29,9 @@ def test_the_estimate_is_the_error_that_a_changed_weight_makes(small_network: HT
         before = stems_of(CoreOutputs(*core(**inputs_of(mix))))
         for name in BLOCKS:
             weight = core.get_submodule(name).get_parameter("weight")
-            weight += errors[name]["form"]
+            weight.add_(errors[name]["form"])
             changed = stems_of(CoreOutputs(*core(**inputs_of(mix))))
-            weight -= errors[name]["form"]
+            weight.sub_(errors[name]["form"])
             energies = before.square().sum(dim=(1, 2)).clamp(min=float(mix.square().sum()) / 1000)
             actual = float(((changed - before).square().sum(dim=(1, 2)) / energies).mean())
             assert 10 * math.log10(estimated[name]["form"] / actual) == pytest.approx(0, abs=2)

@@ -41,11 +41,6 @@ class Palettized:
         """Width of an index."""
         return len(self.palette).bit_length() - 1
 
-    @property
-    def bytes(self) -> int:
-        """Size of all that is stored."""
-        return -(-self.indices.size * self.bits // 8) + self.palette.nbytes
-
     def dense(self) -> Tensor:
         """The tensor that is computed with."""
         return self.palette[self.indices]
@@ -65,11 +60,6 @@ class Scaled:
 
     integers: NDArray[np.int8]
     scales: Tensor
-
-    @property
-    def bytes(self) -> int:
-        """Size of all that is stored."""
-        return self.integers.nbytes + self.scales.nbytes
 
     def dense(self) -> Tensor:
         """The tensor that is computed with: products rounded to its type."""
@@ -94,10 +84,6 @@ class PaletteForm:
 
     def __str__(self) -> str:
         return f"palette{self.bits}"
-
-    def bytes_for(self, tensor: Tensor) -> int:
-        """Size that a tensor would have."""
-        return -(-tensor.size * self.bits // 8) + 2**self.bits * tensor.itemsize
 
 
 @dataclass(frozen=True)

@@ -248,7 +248,7 @@ def _errors(module: nn.Module, moments: NDArray[np.float64]) -> dict[str, Tensor
 def _stored_bytes(form: str, elements: int) -> int:
     """At most what is stored of a weight: its indices, a palette of float32, and what lies between."""
     bits = FORMS[form]
-    return -(-elements * bits // 8) + 4 * 2**bits + _SLACK_PER_WEIGHT
+    return -(-elements * bits // 8) + (4 << bits) + _SLACK_PER_WEIGHT
 
 
 def _fixed_bytes(
