@@ -7,6 +7,7 @@ import pytest
 from coremltools.proto import FeatureTypes_pb2, MIL_pb2
 from demucs.htdemucs import HTDemucs
 
+from htdemucs_coreml.compress.plans import shipped_compression_plans
 from htdemucs_coreml.convert.operation_names import SEPARATOR
 from htdemucs_coreml.convert.program import ConversionError, convert_core
 from htdemucs_coreml.convert.variants import UnknownVariantError, default_variant, find_variant, variants
@@ -135,7 +136,7 @@ def test_every_variant_has_the_segment_of_one_of_the_two_chunk_plans() -> None:
     for name, variant in variants().items():
         plan, short = name.removesuffix("-7_8s"), name.endswith("-7_8s")
         assert (variant.plan.name, variant.segment_samples) == (plan, 343_980 if short else 441_000)
-    assert len(variants()) == 2 * len(shipped_plans())
+    assert len(variants()) == 2 * (len(shipped_plans()) + len(shipped_compression_plans()))
 
 
 def test_the_default_variant_is_mixed_with_either_segment() -> None:

@@ -38,7 +38,7 @@ def test_a_package_of_a_derived_plan_fills_its_budget_and_no_more(
 
 def test_more_bits_add_less_error(measured: Measurement) -> None:
     for forms in measured.weights.values():
-        assert forms["palette8"].noise < forms["palette4"].noise / 4 < forms["palette2"].noise / 16
+        assert forms["palette8"].noise < forms["palette4"].noise / 4 < forms["palette3"].noise / 4
 
 
 def test_the_plan_that_is_written_gives_every_weight_the_form_that_was_chosen(measured: Measurement) -> None:

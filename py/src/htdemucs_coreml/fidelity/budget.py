@@ -1,7 +1,7 @@
 """Derives a compression plan for a number of bytes: ``python -m htdemucs_coreml.fidelity.budget --budget 20MB -o X``.
 
 1. Every weight is brought into each form, calibrated as a package's are.
-2. What that alone adds to the stems is measured on segments of half a second, by `weight_sensitivity`.
+2. What that alone adds to the stems is measured on segments of a quarter of a second, by `weight_sensitivity`.
 3. Forms are chosen by error for each byte until the package of 10 s segments, which has the larger constants, fills the
    budget.
 4. The plan is converted: a package that is larger than it may be is an error. The file has the measurements beside it.
@@ -42,9 +42,9 @@ from htdemucs_coreml.weights.source import load_weights
 
 MODEL = "fixture"
 SEED = 1
-SCAN_SAMPLES = 22 * 1024
+SCAN_SAMPLES = 11 * 1024
 SIGNALS = ("music", "one_channel")
-FORMS = {str(PaletteForm(bits)): bits for bits in (2, 3, 4, 6, 8)}
+FORMS = {str(PaletteForm(bits)): bits for bits in (3, 4, 6, 8)}
 BASE_VARIANT = "mixed"
 """Precision plan and the longer segment: what the budget is for."""
 _UNITS = {"MB": 10**6, "kB": 10**3, "B": 1}
