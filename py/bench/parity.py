@@ -24,7 +24,7 @@ from htdemucs_coreml.models.registry import EMBEDDED_MODEL, find_model
 from htdemucs_coreml.package.reader import read_package
 from htdemucs_coreml.pipeline.chunk_plan import chunk_plan_for
 from htdemucs_coreml.pipeline.separation import separate
-from htdemucs_coreml.precision.plans import SHORT_SUFFIX
+from htdemucs_coreml.plan_files import SHORT_SUFFIX
 from htdemucs_coreml.verification import requirement_of
 
 _BLOCK_FRAMES = 1 << 16

@@ -13,13 +13,14 @@ from htdemucs_coreml.fidelity.currency import outdated
 from htdemucs_coreml.fidelity.page import page
 from htdemucs_coreml.fidelity.results import Results, read_results
 from htdemucs_coreml.package.digests import tree_sha256
-from htdemucs_coreml.package.lock import LockEntry, read_lock
+from htdemucs_coreml.package.lock import Lock, LockEntry, read_lock
 from htdemucs_coreml.plan_files import SHORT_SUFFIX
 
 SHORT_VARIANTS = tuple(name for name in variants() if name.endswith(SHORT_SUFFIX))
 FILES = {PurePosixPath("Manifest.json"): "c" * 64}
 MEASURED = results({"mixed-7_8s": package_figures(sha256=tree_sha256(FILES))})
-LOCK = {"mlpackages.fixture.mixed-7_8s": LockEntry(FILES, None)}
+NAME = "mlpackages.fixture.mixed-7_8s"
+LOCK = Lock({NAME: LockEntry(FILES, None)}, {})
 
 
 def test_the_committed_page_is_what_the_data_give_and_the_data_are_of_the_locked_packages() -> None:
@@ -30,7 +31,7 @@ def test_the_committed_page_is_what_the_data_give_and_the_data_are_of_the_locked
     assert list(outdated(measured, text, made, lock, SHORT_VARIANTS)) == []
 
 
-def lines(measured: Results = MEASURED, lock: dict[str, LockEntry] = LOCK, edit: str = "") -> list[str]:
+def lines(measured: Results = MEASURED, lock: Lock = LOCK, edit: str = "") -> list[str]:
     return list(outdated(measured, page(measured, []) + edit, [], lock, ["mixed-7_8s"]))
 
 
@@ -44,14 +45,14 @@ def test_an_edited_page_is_noticed() -> None:
 
 def test_a_package_that_is_no_longer_the_locked_one_is_named_with_the_recipe() -> None:
     entry = LockEntry({PurePosixPath("Manifest.json"): "d" * 64}, None)
-    (line,) = lines(lock={"mlpackages.fixture.mixed-7_8s": entry})
+    (line,) = lines(lock=Lock({NAME: entry}, {}))
     assert line.startswith("mixed-7_8s was measured with sha256")
     assert line.endswith("run `just update-fidelity`")
 
 
-@pytest.mark.parametrize("entry", [None, LockEntry(None, "nobody confirmed it")])
-def test_a_package_that_is_not_locked_is_named(entry: LockEntry | None) -> None:
-    (line,) = lines(lock={} if entry is None else {"mlpackages.fixture.mixed-7_8s": entry})
+@pytest.mark.parametrize("unconfirmed", [{}, {"mlpackages.fixture": "nobody confirmed it"}])
+def test_a_package_that_is_not_locked_is_named(unconfirmed: dict[str, str]) -> None:
+    (line,) = lines(lock=Lock({}, unconfirmed))
     assert "the lock pins no such package" in line
 
 

@@ -8,8 +8,8 @@ from htdemucs_coreml.core.contract import CoreOutputs
 from htdemucs_coreml.core.inner import extract_inner_model
 from htdemucs_coreml.core.rewrites import rewritten
 from htdemucs_coreml.fidelity.probes import probe
-from htdemucs_coreml.fidelity.scoring import inputs_of, stems_of
 from htdemucs_coreml.fidelity.weight_sensitivity import noise_of
+from htdemucs_coreml.segment import core_inputs, stem_waveforms
 from small_model import SHORT_SEGMENT_SAMPLES
 
 BLOCKS = ("frequency_transformer_0.linear1", "time_decoder_3.conv_tr", "frequency_encoder_1.rewrite")
@@ -26,11 +26,11 @@ def test_the_estimate_is_the_error_that_a_changed_weight_makes(small_network: HT
     }
     estimated = noise_of(core, errors, mix, seed=1, passes=100)
     with torch.no_grad():
-        before = stems_of(CoreOutputs(*core(**inputs_of(mix))))
+        before = stem_waveforms(CoreOutputs(*core(**core_inputs(mix))))
         for name in BLOCKS:
             weight = core.get_submodule(name).get_parameter("weight")
             weight.add_(errors[name]["form"])
-            changed = stems_of(CoreOutputs(*core(**inputs_of(mix))))
+            changed = stem_waveforms(CoreOutputs(*core(**core_inputs(mix))))
             weight.sub_(errors[name]["form"])
             energies = before.square().sum(dim=(1, 2)).clamp(min=float(mix.square().sum()) / 1000)
             actual = float(((changed - before).square().sum(dim=(1, 2)) / energies).mean())

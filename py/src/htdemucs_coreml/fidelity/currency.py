@@ -1,13 +1,13 @@
 """Whether what was measured is of the packages that the lock pins, and the page of what was measured."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from htdemucs_coreml.fidelity.bars import Verdict
 from htdemucs_coreml.fidelity.measurement import VERSION
 from htdemucs_coreml.fidelity.page import page
 from htdemucs_coreml.fidelity.results import Results
 from htdemucs_coreml.package.digests import tree_sha256
-from htdemucs_coreml.package.lock import LockEntry
+from htdemucs_coreml.package.lock import Lock
 
 _REMEDY = "run `just update-fidelity`"
 
@@ -16,7 +16,7 @@ def outdated(
     results: Results,
     text: str,
     verdicts: Sequence[Verdict],
-    lock: Mapping[str, LockEntry],
+    lock: Lock,
     variants: Sequence[str],
 ) -> Iterator[str]:
     """What is not current, in a line each; nothing where the page is.
@@ -29,8 +29,8 @@ def outdated(
         The committed page.
     verdicts : sequence of Verdict
         Of the committed data.
-    lock : Mapping of str to LockEntry
-        The lock's entries.
+    lock : Lock
+        What is pinned.
     variants : sequence of str
         All variants that have to be measured.
     """
@@ -38,7 +38,7 @@ def outdated(
         yield f"measured by version {results.conditions.version}, and this is {VERSION}: {_REMEDY}"
     for variant in dict.fromkeys((*variants, *results.packages)):
         measured = results.packages.get(variant)
-        entry = lock.get(f"mlpackages.{results.conditions.model}.{variant}")
+        entry = lock.find(f"mlpackages.{results.conditions.model}.{variant}")
         if variant not in variants:
             yield f"{variant} was measured, but there is no such variant: {_REMEDY}"
         elif measured is None:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from htdemucs_coreml.core.contract import CoreOutputs
 from htdemucs_coreml.core.inner import InnerHTDemucs
-from htdemucs_coreml.fidelity.scoring import inputs_of, stems_of
 from htdemucs_coreml.metrics import QUIET_STEM_DB
+from htdemucs_coreml.segment import core_inputs, stem_waveforms
 
 PASSES = 24
 
@@ -44,7 +44,7 @@ def noise_of(
     weights = [_weight(core.get_submodule(name)) for name in errors]
     for weight in weights:
         weight.requires_grad_(True)
-    stems = stems_of(CoreOutputs(*core(**inputs_of(mix))))
+    stems = stem_waveforms(CoreOutputs(*core(**core_inputs(mix))))
     # A quiet stem counts as one that is 30 dB below the mix, as it does when packages are scored.
     energies = stems.detach().square().sum(dim=(1, 2)).clamp(min=float(mix.square().sum()) * 10 ** (QUIET_STEM_DB / 10))
     scaled = stems / (len(stems) * energies).sqrt()[:, None, None]
