@@ -46,6 +46,11 @@ build output:
     @nix build {{ quietly }} {{ override }} --print-build-logs --out-link "{{ state }}/outputs/$1" ".#$1"
     @readlink "{{ state }}/outputs/$1"
 
+# Build several outputs of the flake side by side
+[private]
+build-all *outputs:
+    @nix build {{ quietly }} {{ override }} --print-build-logs --no-link "${@/#/.#}"
+
 # What builds an output of the flake, as a path; nothing is built
 [private]
 derivation output:
