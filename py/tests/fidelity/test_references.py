@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from htdemucs_coreml.backends.pytorch import TorchBackend
-from htdemucs_coreml.fidelity.references import TRUTH_SI_SDR_DB, Reference, made_truth, references
+from htdemucs_coreml.core.inner import extract_inner_model
+from htdemucs_coreml.core.rewrites import positional_embeddings_as_tables
+from htdemucs_coreml.fidelity.references import TRUTH_SI_SDR_DB, Reference, float64_by_default, made_truth, references
 from htdemucs_coreml.metrics import si_sdr_db
+from htdemucs_coreml.models.architecture import build_network
 from htdemucs_coreml.segment import core_inputs, stem_waveforms
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from small_model import SHORT_SEGMENT_SAMPLES
@@ -66,3 +69,19 @@ def test_float64_is_near_float32_and_computed_in_float64(music: Reference) -> No
     assert music.exact_stems.dtype == torch.float64
     assert all(100 < score < 160 for score in music.exact_scores(music.stems))
     assert set(music.exact_scores(music.exact_stems)) == {math.inf}
+
+
+def test_the_float64_reference_has_float64_embeddings(music: Reference, small_checkpoint: Checkpoint) -> None:
+    core = extract_inner_model(
+        build_network(small_checkpoint.entry, small_checkpoint.tensors), SHORT_SEGMENT_SAMPLES
+    ).double()
+    with torch.inference_mode():
+        with float64_by_default():
+            inputs = core_inputs(music.mix.double())
+        in_float32, _ = core(**inputs), positional_embeddings_as_tables(core)
+        of_tables = core(**inputs)
+        with float64_by_default():
+            scores = [min(music.exact_scores(stem_waveforms(outputs))) for outputs in (in_float32, of_tables)]
+    # Tables are computed in float64 and rounded once; upstream computes phases in float32, whose errors grow with time.
+    assert scores[1] > scores[0] + 3
+    assert torch.get_default_dtype() is torch.float32

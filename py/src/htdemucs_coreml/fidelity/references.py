@@ -1,6 +1,7 @@
 """What packages are compared with: PyTorch in float32 and float64 on each signal, and a truth for SI-SDR."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -80,7 +81,8 @@ def references(checkpoint: Checkpoint, samples: int, signals: Sequence[str], see
         mix = torch.from_numpy(probe(name, samples, seed))
         with torch.inference_mode():
             stems = stem_waveforms(single(**core_inputs(mix)))
-            exact_stems = stem_waveforms(double(**core_inputs(mix.double())))
+            with float64_by_default():
+                exact_stems = stem_waveforms(double(**core_inputs(mix.double())))
         # Not of the mix's own seed, so that no truth follows its noise.
         truth = made_truth(stems, np.random.Generator(np.random.PCG64([seed, PROBES.index(name), 1])))
         yield Reference(name, mix, stems, exact_stems, truth)
@@ -112,3 +114,14 @@ def made_truth(stems: Tensor, random: np.random.Generator) -> Tensor:
     noise -= along * estimates
     noise *= torch.sqrt(energy * 10 ** (-TRUTH_SI_SDR_DB / 10) / noise.square().sum(dim=(1, 2), keepdim=True))
     return estimates + noise
+
+
+@contextmanager
+def float64_by_default() -> Iterator[None]:
+    """While it lasts, windows and upstream's positional embeddings, made in PyTorch's default type, are float64."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
