@@ -1,7 +1,7 @@
 # A derivation whose output is compared with its entry in goldens/lock.json as its last step.
 #
-# Only this artefact's entry and listing are inputs, so that relocking one artefact rebuilds no other. `unchecked` is the same
-# without the comparison: what `just relock` records.
+# Only this artefact's entry and listing are inputs, so that relocking one artefact compares no other again. `unchecked` is what is
+# compared: what `just relock` records, and is not built again after it.
 {
   lib,
   runCommand,
@@ -50,14 +50,10 @@ let
     nativeBuildInputs = [ python ];
     PYTHONPATH = pythonPath;
   };
-  produce = ''
+  unchecked = runCommand name environment ''
     export HOME="$TMPDIR"
     result="$TMPDIR/${name}"
     ${command}
-  '';
-
-  unchecked = runCommand name environment ''
-    ${produce}
     cp -R "$result" "$out"
   '';
   checked =
@@ -72,7 +68,8 @@ let
         }
       )
       ''
-        ${produce}
+        export HOME="$TMPDIR"
+        result=${unchecked}
         python -m htdemucs_coreml.cli.lock check --name ${artefact} \
           --lock ${lockFile} --contents ${listing}/contents "${compared}"
         cp -R "$result" "$out"
