@@ -10,6 +10,7 @@ let
   variants = lib.attrNames variantTable;
   # Variants whose packages of the project's own weights a release holds.
   released = [
+    "budget20"
     "float32"
     "mixed"
   ];
