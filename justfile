@@ -85,9 +85,9 @@ songs-render output *arguments:
 export folder:
     @nix run {{ quietly }} {{ override }} {{ root }} -- export "$1"
 
-# Everything that has to pass: linters, then tests
+# Everything that has to pass: linters, what is redistributed, then tests
 [group('check')]
-test: lint test-swift test-py parity-swift
+test: lint check-redistribution test-swift test-py parity-swift
 
 # Linters over Python, shell, Nix, workflows and Swift
 [group('check')]
