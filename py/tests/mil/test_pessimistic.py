@@ -161,6 +161,37 @@ def test_an_attention_rounds_scores_softmax_and_result(run: Callable[..., Array]
         )
 
 
+def test_only_the_chosen_operations_sum_in_float16(tmp_path: Path) -> None:
+    weight, inputs = random(30, 200, seed=2), {"x": random(5, 200)}
+    path = write(
+        tmp_path / "two.mlpackage",
+        lambda values: Builder.softmax(x=Builder.linear(x=values["x"], weight=weight), axis=1),
+        inputs,
+    )
+    program = read_package(path)
+
+    def values_of(machine: Interpreter) -> dict[str, Array]:
+        found: dict[str, Array] = {}
+        machine.predict(
+            inputs, lambda one, values: found.update({one.type: np.array(values[one.outputs[0].name].numpy())})
+        )
+        return found
+
+    exact, none, all_sums = map(
+        values_of,
+        (Interpreter(program), PessimisticInterpreter(program, lambda _: False), PessimisticInterpreter(program)),
+    )
+    chosen = PessimisticInterpreter(program, lambda operation: operation.type == "linear")
+    linear_alone = values_of(chosen)
+    assert [operation.type for operation in chosen.summing] == ["linear"]
+    assert exact.keys() == {"linear", "softmax"}
+    for kind in exact:
+        np.testing.assert_array_equal(none[kind], exact[kind])
+    np.testing.assert_array_equal(linear_alone["linear"], all_sums["linear"])
+    assert not np.array_equal(linear_alone["linear"], exact["linear"])
+    assert not np.array_equal(linear_alone["softmax"], all_sums["softmax"])
+
+
 def test_what_a_float16_accumulator_cannot_hold_becomes_infinite(run: Callable[..., Array]) -> None:
     x = np.full((1, 4096), 16, half)
     x[0, 2048:] *= -1

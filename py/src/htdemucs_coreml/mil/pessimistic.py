@@ -5,12 +5,13 @@ here they are as narrow as can be: `htdemucs_coreml.mil.float16_sums` says how a
 float32 operations among it, is computed as the interpreter does. What a device gives lies between the two.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
 from htdemucs_coreml.mil.float16_sums import SUMMING
 from htdemucs_coreml.mil.interpreter import Interpreter
-from htdemucs_coreml.mil.program import Program
+from htdemucs_coreml.mil.program import Operation, Program
 from htdemucs_coreml.mil.steps import Step
 
 
@@ -21,6 +22,13 @@ class PessimisticInterpreter(Interpreter):
     ----------
     program : Program
         What `read_package` returned.
+    chosen : Callable, optional
+        Which of the operations that are float16 and sum do so in float16; all if left out.
+
+    Attributes
+    ----------
+    summing : tuple of Operation
+        Those that do, in the order of execution.
 
     Raises
     ------
@@ -28,13 +36,18 @@ class PessimisticInterpreter(Interpreter):
         As an `Interpreter` does.
     """
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: Program, chosen: Callable[[Operation], bool] = lambda _: True) -> None:
         super().__init__(program)
-        self._steps = tuple(map(_pessimistic, self._steps))
+        steps = self._steps
+        self._steps = tuple(_pessimistic(step) if _sums(step) and chosen(step.operation) else step for step in steps)
+        self.summing = tuple(
+            step.operation for step, before in zip(self._steps, steps, strict=True) if step is not before
+        )
+
+
+def _sums(step: Step) -> bool:
+    return step.narrows and step.operation.type in SUMMING
 
 
 def _pessimistic(step: Step) -> Step:
-    sums = SUMMING.get(step.operation.type)
-    if sums is None or not step.narrows:
-        return step
-    return replace(step, function=partial(sums, **step.function.keywords))
+    return replace(step, function=partial(SUMMING[step.operation.type], **step.function.keywords))
