@@ -231,6 +231,11 @@ derive-mixed output=(root / "py/src/htdemucs_coreml/precision/plans/mixed.toml")
 derive-budget20 output=(root / "py/src/htdemucs_coreml/compress/plans/budget20.toml"):
     {{ develop }} python -m htdemucs_coreml.fidelity.budget --budget 20MB -o "$1"
 
+# Measure on the fixture what precision plans were tried, and write docs/precision-studies.md (minutes)
+[group('change')]
+study-precision output=(root / "docs/precision-studies.md"):
+    {{ develop }} python -m htdemucs_coreml.fidelity.study_measurement -o "$1"
+
 # A shell in the development environment
 [group('change')]
 shell:
