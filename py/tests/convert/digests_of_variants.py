@@ -3,18 +3,14 @@
 One JSON object: variant, path in its package, digest. Segments are short; what else a variant is made of counts.
 """
 
-import copy
 import json
 import sys
 import tempfile
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-import coremltools
-import torch
-
+from graphs import each_graph_converted_once
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.convert.variants import variants
 from htdemucs_coreml.plan_files import SHORT_SUFFIX
@@ -22,30 +18,13 @@ from htdemucs_coreml.weights.source import load_weights
 from small_model import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY
 
 
-def convert_each_graph_once() -> None:
-    """Spare coremltools the same work for every variant: they part where types and compression are applied."""
-    convert = coremltools.convert
-    # Each operation of a program refers to the next.
-    sys.setrecursionlimit(1_000_000)
-    programs: dict[str, Any] = {}
-
-    def converted(model: torch.jit.ScriptModule, **options: Any) -> Any:
-        graph = str(model.inlined_graph)
-        if graph not in programs:
-            programs[graph] = convert(model, **options)
-        return copy.deepcopy(programs[graph])
-
-    coremltools.convert = converted
-
-
 def main() -> None:
     """Convert and print."""
-    convert_each_graph_once()
     # Under a name of its own: plans that were derived for the fixture ask it for blocks that the small model lacks.
     weights = load_weights(SMALL_ENTRY, None)
     checkpoint = replace(weights, entry=replace(weights.entry, name="small"))
     digests: dict[str, dict[str, str]] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with each_graph_converted_once(), tempfile.TemporaryDirectory() as folder:
         for name, variant in variants().items():
             if name.endswith(SHORT_SUFFIX):
                 continue

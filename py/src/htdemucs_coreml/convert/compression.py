@@ -13,7 +13,8 @@ from coremltools.converters.mil import Builder
 from coremltools.converters.mil.mil import Operation, Program, Var, types
 from numpy.typing import NDArray
 
-from htdemucs_coreml.compress.forms import Compressed, Palettized, compressed
+from htdemucs_coreml.compress.errors import CompressionError
+from htdemucs_coreml.compress.forms import Compressed, Form, Palettized, compressed
 from htdemucs_coreml.compress.layout import WeightLayout
 from htdemucs_coreml.compress.plans import MINIMUM_ELEMENTS, Block, CompressionPlan
 from htdemucs_coreml.convert.operation_names import SEPARATOR, block_of
@@ -33,7 +34,7 @@ _INDEX_TYPES = {
 
 @dataclass(frozen=True)
 class _Weight:
-    """A constant that may be compressed, and the operation that multiplies with it."""
+    """A constant that may be compressed, and an operation that multiplies with it."""
 
     constant: Var
     user: Operation
@@ -57,6 +58,8 @@ def apply_compression(
 ) -> None:
     """Compress a program's weights, in place.
 
+    A weight that several operations share is compressed for the first of them.
+
     Parameters
     ----------
     program : Program
@@ -66,35 +69,50 @@ def apply_compression(
     model : str, optional
         The model's name, for plans that are for certain models only.
     moments : Mapping of tuple of str to array, optional
-        Second moments of what each block takes, for a calibrated plan.
+        Second moments of what each block takes, for a calibrated plan; others do not look at them.
 
     Raises
     ------
     CompressionPlanError
         If the plan names a block without weights.
     CompressionError
-        If a weight cannot be compressed.
+        If a weight cannot be compressed, or moments that a calibrated plan asks for are not given.
     """
     weights = list(_weights(program))
     plan.require_match((weight.block for weight in weights), model)
+    if plan.calibrated and moments is None:
+        raise CompressionError(f"plan {plan.name} is calibrated, and no moments are given; compute them of the core")
+    done: set[Var] = set()
     for weight in weights:
         form = plan.form_for(weight.block)
-        if form is not None:
-            known = moments[weight.block] if plan.calibrated and moments is not None else None
-            _replace(weight, compressed(weight.constant.val, form, weight.layout, known))
+        if weight.constant not in done and form is not None:
+            known = _known(weight.block, moments) if plan.calibrated and moments is not None else None
+            _replace(weight, _compressed(weight, form, known))
+        done.add(weight.constant)
 
 
 def _weights(program: Program) -> Iterator[_Weight]:
-    """Every weight once, with the first operation that uses it."""
-    known: set[Var] = set()
+    """Every weight with every operation that uses it, in the program's order."""
     for function in program.functions.values():
         for operation in function.operations:
             constant = operation.inputs.get(WEIGHT) if operation.op_type in _WEIGHTED else None
-            if constant is None or constant in known or constant.op is None or constant.op.op_type != "const":
+            if constant is None or constant.op is None or constant.op.op_type != "const":
                 continue
             if constant.val.size >= MINIMUM_ELEMENTS:
-                known.add(constant)
                 yield _Weight(constant, operation)
+
+
+def _known(block: Block, moments: Mapping[Block, NDArray[np.float64]]) -> NDArray[np.float64]:
+    if block not in moments:
+        raise CompressionError(f"there are no moments of what {'.'.join(block)} takes; compute them of the same core")
+    return moments[block]
+
+
+def _compressed(weight: _Weight, form: Form, moments: NDArray[np.float64] | None) -> Compressed:
+    try:
+        return compressed(weight.constant.val, form, weight.layout, moments)
+    except CompressionError as error:
+        raise CompressionError(f"the weight of {'.'.join(weight.block)} cannot be compressed: {error}") from error
 
 
 def _replace(weight: _Weight, form: Compressed) -> None:
