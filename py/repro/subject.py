@@ -9,9 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from htdemucs_coreml.convert.packaging import convert_checkpoint
 from htdemucs_coreml.convert.variants import find_variant
-from htdemucs_coreml.core import rewrites
+from htdemucs_coreml.core import embeddings
 from htdemucs_coreml.models.registry import EMBEDDED_MODEL, find_model
 from htdemucs_coreml.weights.source import load_weights
 from repro.errors import ReproductionError
@@ -19,10 +22,13 @@ from small_model import SHORT_SEGMENT_SAMPLES, SMALL_ENTRY
 
 
 def _embeddings() -> None:
-    """Leave the positional embeddings to the converter, which computes them with NumPy's float32 functions."""
-    kept = dict(rewrites.REWRITES)
-    del kept["positional_embeddings_as_constants"]
-    rewrites.REWRITES = kept
+    """Compute the phases of the positional embeddings in float32, and with them their sines and cosines."""
+    in_float64 = embeddings._phases
+
+    def in_float32(positions: range, rates: list[float]) -> NDArray[np.float32]:
+        return in_float64(positions, rates).astype(np.float32)
+
+    vars(embeddings)["_phases"] = in_float32
 
 
 BREAKS: Mapping[str, Callable[[], None]] = {"embeddings": _embeddings}

@@ -45,7 +45,8 @@ def on_grid(values: Matrix, axis: int) -> Matrix:
         The axis along which values share a step: the largest of them has `GRID_BITS` bits.
     """
     largest = np.abs(values).max(axis=axis, keepdims=True, initial=0.0)
-    steps = np.ldexp(1.0, np.frexp(largest)[1] - GRID_BITS)
+    # No step is smaller than the least normal number, through which values can still be divided.
+    steps = np.ldexp(1.0, np.maximum(np.frexp(largest)[1] - GRID_BITS, -1022))
     rounded: Matrix = np.rint(values / steps) * steps
     return rounded
 
