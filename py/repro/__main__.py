@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from htdemucs_coreml.cli import application
-from htdemucs_coreml.cli.convert import command as convert
-from htdemucs_coreml.convert.variants import variants
+from htdemucs_coreml.convert.variants import default_variant, variants
 from htdemucs_coreml.files import atomic_file
 from repro.locked import compare_reference
 from repro.report import HEADING, as_markdown, as_table, last_line, row
@@ -19,7 +18,7 @@ from repro.subject import BREAKS
 from repro.variations import read_plan
 
 _PLAN = read_plan()
-_DEFAULT_VARIANT = str(next(parameter.default for parameter in convert.params if parameter.name == "variant"))
+_DEFAULT_VARIANT = default_variant().name
 _QUICK_VARIANT = "float32"
 
 
