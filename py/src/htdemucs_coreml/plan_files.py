@@ -43,12 +43,7 @@ def read_plan_file(path: Path, kind: str, error: type[HTDemucsCoreMLError]) -> t
     HTDemucsCoreMLError
         Of the given type, if the file has another name than a plan's, cannot be read, or is unreasonably large.
     """
-    name = path.name.removesuffix(PLAN_SUFFIX)
-    if not path.name.endswith(PLAN_SUFFIX) or not _NAME.fullmatch(name) or name.endswith(SHORT_SUFFIX):
-        raise error(
-            f"{path} has to be named after the plan: a to z, 0 to 9, - and _, without {SHORT_SUFFIX} at the end, and "
-            f"{PLAN_SUFFIX}"
-        )
+    name = plan_name(path, error)
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise error(f"{path} is no plain file; give the path of a {kind}")
@@ -62,6 +57,23 @@ def read_plan_file(path: Path, kind: str, error: type[HTDemucsCoreMLError]) -> t
         return name, content.decode()
     except UnicodeDecodeError as cause:
         raise error(f"{path} is not UTF-8 text: {cause.reason} at byte {cause.start}") from cause
+
+
+def plan_name(path: Path, error: type[HTDemucsCoreMLError]) -> str:
+    """The name of the plan that a file is named after.
+
+    Raises
+    ------
+    HTDemucsCoreMLError
+        Of the given type, if the file has another name than a plan's.
+    """
+    name = path.name.removesuffix(PLAN_SUFFIX)
+    if not path.name.endswith(PLAN_SUFFIX) or not _NAME.fullmatch(name) or name.endswith(SHORT_SUFFIX):
+        raise error(
+            f"{path} has to be named after the plan: a to z, 0 to 9, - and _, without {SHORT_SUFFIX} at the end, and "
+            f"{PLAN_SUFFIX}"
+        )
+    return name
 
 
 def require_keys(table: Mapping[str, Any], known: frozenset[str], place: str) -> None:

@@ -24,7 +24,12 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from htdemucs_coreml.compress.forms import PaletteForm, compressed
-from htdemucs_coreml.compress.plans import MINIMUM_ELEMENTS, CompressionPlan, parse_compression_plan
+from htdemucs_coreml.compress.plans import (
+    MINIMUM_ELEMENTS,
+    CompressionPlan,
+    CompressionPlanError,
+    parse_compression_plan,
+)
 from htdemucs_coreml.convert.calibration import block_path, weight_layout, weighted_modules
 from htdemucs_coreml.convert.packaging import Moments, convert_checkpoint, moments_for
 from htdemucs_coreml.convert.variants import find_variant
@@ -37,6 +42,7 @@ from htdemucs_coreml.files import atomic_file
 from htdemucs_coreml.models.architecture import build_network
 from htdemucs_coreml.models.registry import find_model, registry
 from htdemucs_coreml.package.reader import read_package
+from htdemucs_coreml.plan_files import plan_name
 from htdemucs_coreml.weights.checkpoint import Checkpoint
 from htdemucs_coreml.weights.source import load_weights
 
@@ -48,7 +54,7 @@ FORMS = {str(PaletteForm(bits)): bits for bits in (3, 4, 6, 8)}
 BASE_VARIANT = "mixed"
 """Precision plan and the longer segment: what the budget is for."""
 _UNITS = {"MB": 10**6, "kB": 10**3, "B": 1}
-_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(MB|kB|B)")
+_SIZE = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,9})?) ?(MB|kB|B)")
 # Blobs begin at multiples of 64, and messages have numbers of varying length.
 _SLACK_PER_WEIGHT = 64
 
@@ -123,14 +129,14 @@ class Derivation:
             f"segment_samples = {SCAN_SAMPLES}",
             f"seed = {SEED}",
             f"signals = {json.dumps(list(SIGNALS))}",
-            f"predicted_stem_db = {-10 * math.log10(total_noise(self.measured.weights, self.forms)):.1f}",
+            f"predicted_stem_db = {_snr_db(total_noise(self.measured.weights, self.forms)):.1f}",
             "",
             "# Of each weight: its form, its bytes, and the SNR of stems in dB, over all signals, when it alone has a",
             "# form.",
             "[derivation.weights]",
         ]
         for name, options in self.measured.weights.items():
-            scores = ", ".join(f"{form} = {-10 * math.log10(options[form].noise):.1f}" for form in FORMS)
+            scores = ", ".join(f"{form} = {_snr_db(options[form].noise):.1f}" for form in FORMS)
             chosen = self.forms[name]
             lines.append(f'"{name}" = {{ form = "{chosen}", bytes = {options[chosen].bytes}, {scores} }}')
         return "\n".join(lines) + "\n"
@@ -208,7 +214,10 @@ def choose(name: str, budget: int, measured: Measurement) -> Derivation:
     smallest = sum(min(option.bytes for option in options.values()) for options in measured.weights.values())
     least = measured.fixed_bytes + smallest
     if least > budget:
-        raise BudgetError(f"a package takes {least / 1e6:.2f} MB at least; {budget / 1e6:g} MB are too few")
+        # Rounded up, so that what the message says is enough.
+        raise BudgetError(
+            f"a package takes {math.ceil(least / 1e4) / 100:.2f} MB at least; {budget / 1e6:g} are too few"
+        )
     forms = allocate(measured.weights, budget - measured.fixed_bytes)
     return Derivation(name, budget, measured, forms)
 
@@ -228,6 +237,11 @@ def check(checkpoint: Checkpoint, derivation: Derivation, folder: Path) -> int:
     if found > derivation.budget:
         raise BudgetError(f"the derived package has {found} bytes; the budget was {derivation.budget}")
     return found
+
+
+def _snr_db(noise: float) -> float:
+    """What an energy relative to the stems' is in dB; infinite where a form keeps every weight, which TOML knows."""
+    return -10 * math.log10(noise) if noise else math.inf
 
 
 def _uniform(form: str, *, calibrated: bool) -> CompressionPlan:
@@ -268,10 +282,11 @@ def _fixed_bytes(
 def command(budget: str, output: Path) -> None:
     """Derive a compression plan from the fixture model, for `convert --compression-file`."""
     size = parse_size(budget)
+    name = plan_name(output, CompressionPlanError)
     torch.set_num_threads(1)
     checkpoint = load_weights(find_model(MODEL), None)
     with tempfile.TemporaryDirectory() as folder:
-        derivation = choose(output.name.removesuffix(".toml"), size, measure(checkpoint, Path(folder)))
+        derivation = choose(name, size, measure(checkpoint, Path(folder)))
         found = check(checkpoint, derivation, Path(folder))
     with atomic_file(output) as partial:
         partial.write_text(derivation.text(), encoding="utf-8")
