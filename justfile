@@ -18,7 +18,7 @@ quietly := "--quiet --quiet --quiet"
 develop := "nix develop " + override + " --command"
 # Lets a command find the fixture's packages, which are built first: those of the default variant, and float32's to compare with.
 with_packages := "HTDEMUCS_COREML_PACKAGES=\"$(just build comparedPackages | tail -n 1)\""
-# glibc gives large blocks back to the system after each step of training and takes them anew: half of a step's time.
+# glibc gives large blocks back to the system after each step of training or segment and takes them anew: half of the time.
 keep_memory := "MALLOC_MMAP_THRESHOLD_=4294967296 MALLOC_TRIM_THRESHOLD_=34359738368 MALLOC_TOP_PAD_=268435456"
 
 swift_release := "-c release -Xswiftc -warnings-as-errors -Xcc -Werror"
@@ -233,15 +233,15 @@ derive-mixed output=(root / "py/src/htdemucs_coreml/precision/plans/mixed.toml")
 train-nano folder=(state / "nano") *options:
     {{ develop }} env {{ keep_memory }} PYTHONPATH="{{ root }}/py:{{ root }}/py/src" python -m training run "$@"
 
-# Write the averaged weights of a run's state as a safetensors file
+# Write the averaged weights of a run's state as a safetensors file; options go to `python -m training export`
 [group('change')]
-export-nano state weights:
+export-nano state weights *options:
     {{ develop }} env PYTHONPATH="{{ root }}/py:{{ root }}/py/src" python -m training export "$@"
 
 # Score trained weights, a file of export-nano, on held-out songs (minutes); options go to `python -m training evaluate`
 [group('check')]
 evaluate-nano weights *options:
-    {{ develop }} env PYTHONPATH="{{ root }}/py:{{ root }}/py/src" python -m training evaluate "$@"
+    {{ develop }} env {{ keep_memory }} PYTHONPATH="{{ root }}/py:{{ root }}/py/src" python -m training evaluate "$@"
 
 # Derive the plan `budget20` from measurements on the fixture (minutes); the file that comes with the package is replaced
 [group('change')]
