@@ -64,7 +64,7 @@ def test_the_plan_that_is_written_gives_every_weight_the_form_that_was_chosen(me
 def test_a_budget_that_nothing_fits_is_an_error_that_says_what_does(measured: Measurement) -> None:
     least = least_bytes(measured)
     assert isinstance(choose("mine", least, measured), Derivation)
-    with pytest.raises(BudgetError, match="a package takes .* at least; .* are too few") as caught:
+    with pytest.raises(BudgetError, match=r"a package takes .* at least; .* are too few") as caught:
         choose("mine", least - 1, measured)
     said = re.search(r"takes ([0-9.]+ MB)", str(caught.value))
     assert said
