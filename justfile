@@ -80,6 +80,14 @@ build-swift *arguments:
 songs-render output *arguments:
     {{ develop }} python -m htdemucs_coreml.songs render --output "$@"
 
+# Put stems beside references on a page to listen to, with a blind test; further results (NAME=FOLDER) and options may follow
+[group('use')]
+[no-cd]
+[no-exit-message]
+listening-report references results output *arguments:
+    @nix develop {{ quietly }} {{ override }} {{ root }} --command \
+      bash -c 'PYTHONPATH="{{ root }}/py/src" python -m htdemucs_coreml.listening "$1" "$2" --output "$3" "${@:4}"' listening "$@"
+
 # Copy the fixture package into a folder, to be changed or dragged into Xcode
 [group('use')]
 [no-cd]

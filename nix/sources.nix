@@ -16,7 +16,15 @@ let
           isSelected =
             module:
             relative == module || lib.hasPrefix "${module}/" relative || lib.hasPrefix "${relative}/" module;
-          isSource = type == "directory" || lib.hasSuffix ".py" relative || lib.hasSuffix ".toml" relative;
+          isSource =
+            type == "directory"
+            || lib.any (ending: lib.hasSuffix ending relative) [
+              ".css"
+              ".html"
+              ".js"
+              ".py"
+              ".toml"
+            ];
         in
         isSource && baseNameOf path != "__pycache__" && lib.any isSelected modules;
     };

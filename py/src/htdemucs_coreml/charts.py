@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from htdemucs_coreml.errors import HTDemucsCoreMLError
 from htdemucs_coreml.files import atomic_file
 
@@ -70,6 +73,12 @@ def chart_file(path: Path, size: tuple[float, float]) -> Iterator["Figure"]:
                 figure.savefig(partial, format=suffix[1:], metadata=_METADATA[suffix])
         except OSError as error:
             raise ChartError(f"{path} cannot be written: {error.strerror or error}") from error
+
+
+def colour_map(name: str) -> NDArray[np.uint8]:
+    """Colours [256, 3], red, green and blue, of one of matplotlib's colour maps, from lowest to highest."""
+    colours: NDArray[np.uint8] = _matplotlib().colormaps[name](np.arange(256), bytes=True)[:, :3]
+    return colours
 
 
 def _matplotlib() -> Any:
