@@ -82,11 +82,10 @@ songs-render output *arguments:
 
 # Put stems beside references on a page to listen to, with a blind test; further results (NAME=FOLDER) and options may follow
 [group('use')]
-[no-cd]
 [no-exit-message]
 listening-report references results output *arguments:
-    @nix develop {{ quietly }} {{ override }} {{ root }} --command \
-      bash -c 'PYTHONPATH="{{ root }}/py/src" python -m htdemucs_coreml.listening "$1" "$2" --output "$3" "${@:4}"' listening "$@"
+    @{{ develop }} bash -c 'cd "$1" && python -m htdemucs_coreml.listening "$2" "$3" --output "$4" "${@:5}"' listening \
+      "{{ invocation_directory() }}" "$@"
 
 # Copy the fixture package into a folder, to be changed or dragged into Xcode
 [group('use')]

@@ -24,6 +24,8 @@ from htdemucs_coreml.songs.quality import SongScore, StemScore, over_songs
 
 _FOLDER = Path(__file__).parent / "page"
 _CHARTED = "SI-SDR"
+# Some seconds take more bytes than others.
+_SAFETY = 0.98
 
 
 def write_page(report: Report, path: Path, maximum_bytes: int) -> int:
@@ -36,10 +38,13 @@ def write_page(report: Report, path: Path, maximum_bytes: int) -> int:
     OSError
         If the file cannot be written.
     """
-    content = render(report).encode()
+    songs = _songs(report)
+    content = _filled(report, songs).encode()
     if len(content) > maximum_bytes:
         length = max(song.mix.shape[1] for song in report.songs) / report.sample_rate_hz
-        fitting = math.floor(10 * length * maximum_bytes / len(content)) / 10
+        sounds = sum(map(_sounds_bytes, songs))
+        share = (maximum_bytes - (len(content) - sounds)) / sounds
+        fitting = math.floor(10 * length * share * _SAFETY) / 10
         raise ListeningError(
             f"{path} would have {len(content) / 1e6:.1f} MB, more than the {maximum_bytes / 1e6:g} MB that are "
             "allowed; "
@@ -59,6 +64,10 @@ def render(report: Report) -> str:
     ListeningError
         If an excerpt cannot be encoded.
     """
+    return _filled(report, _songs(report))
+
+
+def _filled(report: Report, songs: Sequence[dict[str, Any]]) -> str:
     environment = Environment(
         loader=FileSystemLoader(_FOLDER),
         autoescape=True,
@@ -74,7 +83,7 @@ def render(report: Report) -> str:
         notes=[printable(note) for note in report.notes],
         results=[printable(name) for name in report.results],
         summary=_summary(report),
-        songs=[_song(report, song, at) for at, song in enumerate(report.songs)],
+        songs=songs,
         sample_rate_hz=report.sample_rate_hz,
         excerpt_seconds=max(song.mix.shape[1] for song in report.songs) / report.sample_rate_hz,
         codec=CODEC,
@@ -184,6 +193,18 @@ def _plot(
 ) -> Plot:
     named = {printable(name): figures for name, figures in series.items()}
     return dot_plot(title, [printable(row) for row in rows], named, limits)
+
+
+def _songs(report: Report) -> list[dict[str, Any]]:
+    return [_song(report, song, at) for at, song in enumerate(report.songs)]
+
+
+def _sounds_bytes(song: Mapping[str, Any]) -> int:
+    """How much of the page a song's sounds are."""
+    stems = song["stems"]
+    sounds = [song["mix"], *(stem["reference"] for stem in stems)]
+    sounds += [result["sound"] for stem in stems for result in stem["results"]]
+    return sum(map(len, sounds))
 
 
 def _song(report: Report, song: Song, at: int) -> dict[str, Any]:
