@@ -72,7 +72,7 @@ def page(opened: Chrome) -> Iterator[Chrome]:
 
 
 def _script(page: Chrome, code: str, *arguments: Any) -> Any:
-    return page.execute_script(code, *arguments)  # type: ignore[no-untyped-call]
+    return page.execute_script(code, *arguments)
 
 
 def _until(page: Chrome, code: str, *arguments: Any) -> Any:

@@ -60,7 +60,7 @@ def command(
 
     REFERENCES and results have a folder for each song, with a file for each stem.
     """
-    folders = _named(results, lambda text: Path(text).resolve().name, "result")
+    folders = _named(results, lambda text: Path(text).resolve().name, "results")
     if len(folders) > _MOST_RESULTS:
         raise click.UsageError(f"a page takes {_MOST_RESULTS} results, of which each has a key; give fewer")
     files = _named(score_files, _unnamed, "scores")
@@ -81,7 +81,8 @@ def command(
                 scores[name].append(score)
     report = Report(title, notes, SAMPLE_RATE_HZ, tuple(songs), {name: tuple(each) for name, each in scores.items()})
     size_bytes = write_page(report, output, megabytes * 1_000_000)
-    click.echo(printable(f"{len(songs)} songs, {size_bytes / 1e6:.1f} MB  {output}"))
+    count = "1 song" if len(songs) == 1 else f"{len(songs)} songs"
+    click.echo(printable(f"{count}, {size_bytes / 1e6:.1f} MB  {output}"))
 
 
 def _named(arguments: Sequence[str], name_of: Callable[[str], str], kind: str) -> dict[str, Path]:

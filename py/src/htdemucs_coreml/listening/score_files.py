@@ -1,7 +1,7 @@
 """Scores from the JSON that `htdemucs_coreml.songs.quality_tables.json_text` writes."""
 
 import json
-import math
+import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ def _figure(path: Path, place: str, column: str, value: Any) -> float | None:
         return None
     if value in ("inf", "-inf"):
         return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    # Compared, not converted: JSON has integers that no float holds.
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max:
         return float(value)
     raise ListeningError(f"{path}: {column} of {place} is {value!r}, not a number; write the file anew")
