@@ -112,6 +112,7 @@ def place(tmp_path: Path, small_package: Path, monkeypatch: pytest.MonkeyPatch) 
             if path.suffix == ".mlpackage" and not path.exists():
                 shutil.copytree(small_package, path)
             if path.suffix in (".mp3", ".wav", ".flac"):
+                path.parent.mkdir(parents=True, exist_ok=True)
                 soundfile.write(path, np.zeros((100, 2)), 44_100)
             if word in ("Music", "INPUT…"):
                 path.mkdir()
